@@ -1,0 +1,152 @@
+"""Settings: frozen pydantic models that live beside the part they configure, resolved in one fixed order.
+
+    defaults  <  derived values (the plan's)  <  TOML file  <  dotted.key=value words
+
+1. `gather` reads the file and the words into one flat mapping `dotted name -> value`: what the user has set by hand.
+2. `resolve` lays it over the derived values and validates; an unknown name fails with a suggestion, a bad value with its name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+
+from zhixing.errors import InputError, SettingError, UserError
+from zhixing.files import reason
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, unknown names refused, field docstrings are the manual."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Result(BaseModel):
+    """Base of what a verb returns: `--json` prints it, `lines` is what people read."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), ser_json_inf_nan="null")
+
+    def lines(self) -> Iterator[str]:
+        """The result in a few lines for the terminal."""
+        for name, value in self:
+            yield f"{name.replace('_', ' ')}: {value}"
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def gather(config: Path | None, words: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
+    """What the user has set by hand, as `{dotted name: value}`; words win over the file.
+
+    `words` are `dotted.key=value` strings (values in TOML notation, bare text is a string) or a mapping of dotted names.
+    """
+    chosen: dict[str, Any] = {}
+    if config is not None:
+        try:
+            chosen.update(_flatten(tomllib.loads(Path(config).read_text(encoding="utf-8"))))
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(config, f"is not valid TOML ({error})") from None
+        except UnicodeDecodeError:
+            raise InputError(config, "is not UTF-8 text") from None
+        except OSError as error:
+            raise InputError(config, f"cannot be read ({reason(error)})") from None
+    if isinstance(words, Mapping):
+        chosen.update(_flatten(words))
+    else:
+        for word in words or ():
+            name, equals, value = word.partition("=")
+            if not equals or not name.strip():
+                raise UserError(f"unexpected word {word!r}; settings are written dotted.key=value")
+            chosen[name.strip()] = parse_value(value)
+    return chosen
+
+
+def parse_value(text: str) -> Any:
+    """A value typed on the command line: TOML notation where it is one (`3`, `1e-3`, `true`, `[1, 2]`), else the bare string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def resolve(kind: type[S], chosen: Mapping[str, Any], derived: Mapping[str, Any] | None = None) -> S:
+    """Validated settings of type `kind` from dotted names; `chosen` (the user's) wins over `derived` (the plan's)."""
+    tree: dict[str, Any] = {}
+    for name, value in {**(derived or {}), **chosen}.items():
+        *path, last = name.split(".")
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+            if not isinstance(node, dict):
+                raise SettingError(name, f"{step} is a single value, not a group of settings")
+        if isinstance(node.get(last), dict):
+            raise SettingError(name, f"is a group of settings; set one of them, as in {name}.{next(iter(node[last]))}=...")
+        node[last] = value
+    try:
+        return kind.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise _explain(kind, error) from None
+
+
+def _explain(kind: type[BaseModel], error: pydantic.ValidationError) -> UserError:
+    """The first complaint of pydantic, as one line with the dotted name and, for unknown names, the nearest known one."""
+    known = sorted(set(setting_names(kind)))
+    unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+    first = unknown[0] if unknown else error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"] if not _is_tag(part, kind))
+    if unknown:
+        last = name.rpartition(".")[2]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.rpartition(".")[2] == last][:1]
+        near = near or [k for k in known if difflib.SequenceMatcher(None, last, k.rpartition(".")[2]).ratio() >= 0.75][:1]
+        groups = sorted({k.partition(".")[0] for k in known})
+        return SettingError(name, f"unknown setting; did you mean {near[0]}?" if near else f"unknown setting; groups are {', '.join(groups)}")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    value = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r:.60}"
+    return SettingError(name, f"{message[:1].lower()}{message[1:]}{value}") if name else UserError(f"settings: {message}")
+
+
+def _is_tag(part: Any, kind: type[BaseModel]) -> bool:
+    """Whether a part of pydantic's error path is the tag of a discriminated union, not a name that the user typed."""
+    return isinstance(part, str) and part in set(_tags(kind))
+
+
+def _members(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        for inner in typing.get_args(annotation):
+            yield from _members(inner)
+
+
+def _tags(kind: type[BaseModel]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        if name == "kind" and isinstance(field.default, str):
+            yield field.default
+        for member in _members(field.annotation):
+            yield from _tags(member)
+
+
+def setting_names(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """All dotted names that a settings type knows."""
+    for name, field in kind.model_fields.items():
+        members = list(_members(field.annotation))
+        for member in members:
+            yield from setting_names(member, f"{prefix}{name}.")
+        if not members:
+            yield f"{prefix}{name}"

@@ -1,0 +1,211 @@
+"""Files that appear whole or not at all, their hashes, and the manifests of the folders that verbs write.
+
+1. A file is written beside its place under a temporary name, flushed to the disk, then renamed.
+2. A folder is filled beside its place, gets a `manifest.json` with the size and SHA-256 of each member, then is renamed.
+3. Who opens a folder later checks its kind, its format number and (on request) its hashes before believing a byte of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from zhixing import __version__
+from zhixing.errors import ArtifactError, InputError, ZhixingError
+
+FORMAT = 1
+"""Number of the on-disk format of all folders; raised when an older program could not read them."""
+
+MANIFEST = "manifest.json"
+_PARTIAL = ".partial-"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises `InputError` naming file and line when it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}", f"is not valid JSON ({error.msg})") from None
+    except UnicodeDecodeError:
+        raise InputError(path, "is not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({reason(error)})") from None
+
+
+def reason(error: OSError) -> str:
+    """The operating system's reason in a few words, without the path that the caller names anyway."""
+    return error.strerror or type(error).__name__
+
+
+@contextmanager
+def writing(where: object) -> Iterator[None]:
+    """Turn the operating system's refusals while writing (`disk full`, `no permission`) into one line."""
+    try:
+        yield
+    except OSError as error:
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT:
+                raise ZhixingError(f"{where}: the disk is full; free some space and run the command again") from error
+            case errno.EACCES | errno.EPERM | errno.EROFS:
+                raise ArtifactError(where, f"cannot be written ({reason(error)}); choose another place") from error
+            case errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ENAMETOOLONG:
+                raise ArtifactError(where, f"cannot be written ({reason(error)})") from error
+        raise ZhixingError(f"{where}: writing failed ({reason(error)})") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, creating its folder."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
+        try:
+            with open(partial, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def dump_json(value: Any) -> str:
+    """JSON as it is written to disk: indented, UTF-8, `NaN` refused because other programs cannot read it."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, dump_json(value))
+
+
+@contextmanager
+def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) -> Iterator[Path]:
+    """Fill a folder that appears under `path` only when the block ends well, sealed with a manifest.
+
+    Yields the temporary folder to write into. `kind` ("data", "run", "checkpoint", ...) and `extra` go into the manifest.
+    Raises `ArtifactError` when something other than an empty folder lies at `path`; nothing of the user's is ever replaced.
+    """
+    refuse_existing(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            yield partial
+            seal(partial, kind, extra=extra)
+            if path.is_dir():
+                path.rmdir()  # empty, by refuse_existing
+            os.rename(partial, path)
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise `ArtifactError` unless `path` is absent or an empty folder."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise ArtifactError(path, "exists already; choose another name or remove it first")
+
+
+def seal(folder: Path, kind: str, *, extra: dict[str, Any] | None = None) -> None:
+    """Write the manifest of a finished folder (sizes and SHA-256 of all members), everything flushed to the disk."""
+    files = {}
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        _sync(file)
+        files[file.relative_to(folder).as_posix()] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    record = {"kind": kind, "format": FORMAT, "zhixing": __version__, "created": timestamp(), **(extra or {}), "files": files}
+    write_json(folder / MANIFEST, record)
+    _sync(folder)
+
+
+def open_folder(path: Path, kind: str, *, verify: bool | Iterable[str] = True) -> dict[str, Any]:
+    """Check a folder that a verb wrote and return its manifest.
+
+    `verify`: True hashes all members, False only their sizes, a list of names hashes these.
+    Raises `ArtifactError` when it is absent, foreign, of another kind, made by a newer version or damaged.
+    """
+    if not path.is_dir():
+        raise ArtifactError(path, f"no such {kind} folder")
+    if not (path / MANIFEST).is_file():
+        raise ArtifactError(path, f"is not a Zhixing {kind} folder (it has no {MANIFEST})")
+    try:
+        manifest = read_json(path / MANIFEST)
+        found, number, files = manifest["kind"], int(manifest["format"]), dict(manifest["files"])
+    except (InputError, KeyError, TypeError, ValueError):
+        raise ArtifactError(path, f"its {MANIFEST} is damaged or not Zhixing's") from None
+    if number > FORMAT:
+        raise ArtifactError(path, f"was made by a newer version (Zhixing {manifest.get('zhixing', '?')}); upgrade to read it")
+    if found != kind:
+        raise ArtifactError(path, f"is a {found} folder, and a {kind} folder is needed here")
+    hashed = set(files) if verify is True else set(verify or ())
+    for name, record in files.items():
+        member = path / name
+        if not member.is_file():
+            raise ArtifactError(path, f"is damaged: {name} is missing")
+        if member.stat().st_size != record["bytes"]:
+            raise ArtifactError(path, f"is damaged: {name} has {member.stat().st_size} bytes, not {record['bytes']}")
+        if name in hashed and sha256(member) != record["sha256"]:
+            raise ArtifactError(path, f"is damaged: the bytes of {name} do not match its SHA-256")
+    return dict(manifest)
+
+
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; a second process gets `ArtifactError` at once. The kernel frees the lock at any death."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ArtifactError(folder, "is in use by another process; wait for it to end or choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def timestamp() -> str:
+    """Now, in UTC, as ISO 8601 with seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def human_bytes(count: float) -> str:
+    """A byte count for people: `17.0 MB` (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
