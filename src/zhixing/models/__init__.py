@@ -1,1 +1,58 @@
+"""Architectures: one file each. `Architecture` is the registry: adding one is a file and a word in this union."""
 
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from zhixing.models import llama, rnn
+from zhixing.models.llama import LlamaDecoder, LlamaSettings
+from zhixing.models.rnn import RNNDecoder, RNNSettings
+from zhixing.models.shapes import Decoder, DecoderModel, initialise
+
+__all__ = ["Architecture", "Decoder", "DecoderModel", "LlamaSettings", "RNNSettings", "build", "flops_per_token", "parameters"]
+
+Architecture = Annotated[LlamaSettings | RNNSettings, Field(discriminator="kind")]
+
+
+def build(settings: Architecture, vocabulary: int) -> DecoderModel:
+    """A new decoder-only model on the current default device, its weights drawn from torch's global generator."""
+    match settings:
+        case LlamaSettings():
+            decoder: LlamaDecoder | RNNDecoder = LlamaDecoder(settings, vocabulary)
+        case RNNSettings():
+            decoder = RNNDecoder(settings, vocabulary)
+    model = DecoderModel(decoder, settings.width, vocabulary, tied=settings.tied)
+    # A tied embedding is small so that a token does not begin by predicting itself.
+    initialise(decoder.embedding.weight, EMBEDDING_DEVIATION)
+    if not settings.tied:
+        torch.nn.init.zeros_(model.head.weight)  # every token equally likely: the first loss is ln V
+    return model
+
+
+EMBEDDING_DEVIATION = 0.02
+"""As in GPT-2, Llama and Qwen."""
+
+
+def parameters(settings: Architecture, vocabulary: int) -> int:
+    """Numbers that training changes, a tied head counted once; counted without allocating them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(settings, vocabulary).parameters())
+
+
+def flops_per_token(settings: Architecture, vocabulary: int, context: int) -> float:
+    """Floating-point operations of training on one token, forward and backward.
+
+    Six for each number of a matrix that the token is multiplied with (the head included, the embedding look-up not), and for attention
+    12 * layers * heads * head width * context: the count of PaLM (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), which does not
+    halve attention for the causal mask. nanoGPT and llm.c state their MFU the same way.
+    """
+    head = settings.width * vocabulary
+    match settings:
+        case LlamaSettings():
+            attention = 12 * settings.layers * settings.heads * settings.shape[1] * context
+            return 6.0 * (llama.matrix_parameters(settings) + head) + attention
+        case RNNSettings():
+            return 6.0 * (rnn.matrix_parameters(settings) + head)

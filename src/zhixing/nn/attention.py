@@ -1,0 +1,65 @@
+"""Causal self-attention with grouped query heads (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, arXiv 2305.13245)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zhixing.nn.norms import RMSNorm
+from zhixing.nn.positions import rotate
+from zhixing.nn.state import State
+
+
+class Attention(nn.Module):
+    """One layer of self-attention; query, key and value are one matrix product, split by `heads`, `kv_heads`, `kv_heads`.
+
+    qk_norm: RMSNorm of each query and key head before the rotation, as in Qwen3 (Henry et al. 2020, arXiv 2010.04245).
+    bias: a bias on query, key and value, as in Qwen2; the output projection has none.
+    """
+
+    def __init__(self, width: int, heads: int, kv_heads: int, head_width: int, *, qk_norm: bool, bias: bool, epsilon: float) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
+        self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head_width, bias=bias)
+        self.out = nn.Linear(heads * head_width, width, bias=False)
+        self.q_norm = RMSNorm(head_width, epsilon) if qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(head_width, epsilon) if qk_norm else nn.Identity()
+
+    def forward(
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None = None, past: tuple[State, int] | None = None
+    ) -> Tensor:
+        """[B, T, D] -> [B, T, D].
+
+        rotation: from `positions.rotation`, at the positions of these T tokens.
+        mask: True where token t may attend to s, [B or 1, 1, T, S]; None is causal, or everything when there is a past.
+        past: a state and the number of this layer in it; keys and values are added to it.
+        """
+        heads = self.qkv(x).unflatten(-1, (-1, self.head_width))
+        q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
+        q = rotate(self.q_norm(q), *rotation).transpose(1, 2)
+        k = rotate(self.k_norm(k), *rotation).transpose(1, 2)
+        v = v.transpose(1, 2)
+        if past is not None:
+            state, layer = past
+            k, v = state.append(layer, k, v)
+        mixed = attend(q, k, v, mask, causal=mask is None and past is None)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
+    """Softmax attention of q [B, H, T, E] over k and v [B, K, S, E] by PyTorch's fused kernels: [B, H, T, E]."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def attend_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
+    """`attend`, written out: the reference for its tests."""
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    mixed: Tensor = scores.float().softmax(dim=-1).to(v.dtype) @ v
+    return mixed

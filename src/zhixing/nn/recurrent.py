@@ -1,0 +1,81 @@
+"""Recurrent layers over rows of unequal pieces, and the packing that lets one kernel call run them all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+Cell = Literal["rnn", "lstm", "gru"]
+
+CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+"""Elman 1990; Hochreiter and Schmidhuber 1997; Cho et al. 2014 (arXiv 1406.1078), all by PyTorch's kernels."""
+
+
+class Pieces:
+    """Pieces of rows, each to be run from its own first token to its last; pieces of any lengths run together.
+
+    PyTorch wants the tokens of all pieces by time, longest piece first. `order` [n] are their places in the flattened rows.
+    """
+
+    def __init__(self, number: Tensor) -> None:
+        """number: [B, T], which piece a token belongs to (0, 1, ... in reading order, all used), -1 where there is no token."""
+        flat = number.flatten()
+        tokens = (flat >= 0).nonzero().squeeze(1)
+        piece = flat[tokens]
+        counts = torch.bincount(piece)
+        rank = torch.empty_like(counts)
+        self.sorted = counts.argsort(descending=True, stable=True)
+        rank[self.sorted] = torch.arange(len(counts), device=flat.device)
+        time = torch.arange(len(piece), device=flat.device) - (counts.cumsum(0) - counts)[piece]
+        self.order = tokens[(time * len(counts) + rank[piece]).argsort()]
+        self.batch_sizes = torch.bincount(time).cpu()
+        self.rank = rank
+
+    @classmethod
+    def of_segments(cls, segments: Tensor) -> Pieces:
+        """The pieces of rows in which each run of equal numbers in `segments` [B, T] is a document."""
+        begins = torch.ones_like(segments, dtype=torch.bool)
+        begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
+        return cls((begins.flatten().cumsum(0) - 1).view_as(segments))
+
+    @classmethod
+    def of_lengths(cls, lengths: Tensor, count: int) -> Pieces:
+        """One piece a row: the first `lengths[b]` (at least 1) of `count` tokens."""
+        rows = torch.arange(len(lengths), device=lengths.device)[:, None]
+        return cls(torch.where(torch.arange(count, device=lengths.device) < lengths[:, None], rows, -1))
+
+    def pack(self, x: Tensor) -> PackedSequence:
+        """[B, T, D] -> the tokens of all pieces, as PyTorch's recurrent layers take them."""
+        return PackedSequence(x.flatten(0, 1)[self.order], self.batch_sizes)
+
+    def unpack(self, data: Tensor, rows: int, count: int) -> Tensor:
+        """The inverse of `pack`: [n, D] -> [B, T, D], zero where there is no token."""
+        return data.new_zeros(rows * count, data.shape[-1]).index_copy(0, self.order, data).view(rows, count, -1)
+
+
+class Recurrent(nn.Module):
+    """One recurrent layer, D -> D."""
+
+    def __init__(self, cell: Cell, width: int) -> None:
+        super().__init__()
+        self.cell = CELLS[cell](width, width, batch_first=True)
+
+    def forward(self, x: Tensor, hidden: tuple[Tensor, ...] = (), pieces: Pieces | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """[B, T, D] -> [B, T, D] and the hidden state after each row's (with `pieces`: each piece's) last token.
+
+        hidden: what it was before the first: one tensor [B, D], two for an LSTM, none for zeros.
+        """
+        if pieces is not None:
+            hidden = tuple(h[pieces.sorted] for h in hidden)
+        before = tuple(h.unsqueeze(0).contiguous() for h in hidden)
+        start = (before if len(before) == 2 else before[0]) if before else None
+        if pieces is None:
+            out, last = self.cell(x, start)
+        else:
+            packed, last = self.cell(pieces.pack(x), start)
+            out = pieces.unpack(packed.data, x.shape[0], x.shape[1])
+        after = tuple(h.squeeze(0) for h in (last if isinstance(last, tuple) else (last,)))
+        return out, after if pieces is None else tuple(h[pieces.rank] for h in after)

@@ -1,0 +1,83 @@
+"""What a decoder remembers between calls, whatever its architecture: keys and values, or recurrent hidden states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class State:
+    """The memory of B rows that are stepped together. Belongs to one chain of calls: a step changes it in place.
+
+    layers:   for each layer, tensors whose first axis is B; empty before the first call.
+              Attention: keys and values [B, K, capacity, E], of which row b has filled `lengths[b]` places.
+              Recurrent: hidden state [B, D], and for an LSTM its cell [B, D].
+    lengths:  [B] tokens that each row has seen; rows may differ (ragged prompts).
+    longest:  the greatest of them, kept apart so that a step need not wait for the device.
+    ragged:   whether they may differ.
+    capacity: tokens to make room for at first; a row that outgrows it doubles the room.
+    """
+
+    layers: list[tuple[Tensor, ...]]
+    lengths: Tensor
+    longest: int = 0
+    ragged: bool = False
+    capacity: int = 0
+
+    @classmethod
+    def empty(cls, layers: int, batch: int, capacity: int, device: torch.device) -> State:
+        """The state before the first token."""
+        return cls([()] * layers, torch.zeros(batch, dtype=torch.int64, device=device), capacity=capacity)
+
+    def positions(self, count: int) -> Tensor:
+        """Places of the next `count` tokens: [T], or [B, T] when the rows differ."""
+        ahead = torch.arange(count, device=self.lengths.device)
+        return self.lengths[:, None] + ahead if self.ragged else self.longest + ahead
+
+    def visible(self, positions: Tensor) -> Tensor | None:
+        """Mask [B or 1, 1, T, S] of what the tokens at `positions` may attend to; None: all there is (one token, equal rows)."""
+        count = positions.shape[-1]
+        if count == 1 and not self.ragged:
+            return None
+        sources = torch.arange(self.longest + count, device=positions.device)
+        return (sources <= positions[..., None]).view(-1, 1, count, len(sources))
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add keys and values [B, K, T, E] of the next T tokens of each row; returns all [B, K, S, E] so far.
+
+        Places past a row's own length hold padding until a later token overwrites them; `visible` hides them.
+        """
+        start, end = self.longest, self.longest + keys.shape[2]
+        if not self.layers[layer]:
+            room = max(end, self.capacity)
+            self.layers[layer] = tuple(x.new_zeros(*x.shape[:2], room, x.shape[3]) for x in (keys, values))
+        elif (room := self.layers[layer][0].shape[2]) < end:
+            grow = (0, 0, 0, max(end, 2 * room) - room)  # zeros, since a hidden place still multiplies a weight of 0
+            self.layers[layer] = tuple(torch.nn.functional.pad(x, grow) for x in self.layers[layer])
+        if self.ragged:
+            rows, places = torch.arange(len(keys), device=keys.device)[:, None], self.positions(keys.shape[2])
+            for cache, new in zip(self.layers[layer], (keys, values), strict=True):
+                cache[rows, :, places] = new.transpose(1, 2)
+        else:
+            for cache, new in zip(self.layers[layer], (keys, values), strict=True):
+                cache[:, :, start:end] = new
+        all_keys, all_values = self.layers[layer]
+        return all_keys[:, :, :end], all_values[:, :, :end]
+
+    def advance(self, count: int, lengths: Tensor | None = None) -> None:
+        """Count the tokens of a finished call: `count` in each row, or `lengths` [B] of them in right-padded rows."""
+        if lengths is None:
+            self.lengths = self.lengths + count
+            self.longest += count
+        else:
+            self.lengths = self.lengths + lengths
+            self.longest = int(self.lengths.max())
+            self.ragged = bool((self.lengths != self.longest).any())
+
+    def reorder(self, index: Tensor) -> State:
+        """The state whose row i was row `index[i]`; rows may be repeated (beams) or left out (finished)."""
+        layers = [tuple(x.index_select(0, index) for x in layer) for layer in self.layers]
+        return State(layers, self.lengths[index], self.longest, self.ragged, self.capacity)
