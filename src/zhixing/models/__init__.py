@@ -24,7 +24,7 @@ def build(settings: Architecture, vocabulary: int) -> DecoderModel:
             decoder: LlamaDecoder | RNNDecoder = LlamaDecoder(settings, vocabulary)
         case RNNSettings():
             decoder = RNNDecoder(settings, vocabulary)
-    model = DecoderModel(decoder, settings.width, vocabulary, tied=settings.tied)
+    model = DecoderModel(decoder, settings, settings.width, vocabulary, tied=settings.tied)
     # A tied embedding is small so that a token does not begin by predicting itself.
     initialise(decoder.embedding.weight, EMBEDDING_DEVIATION)
     if not settings.tied:

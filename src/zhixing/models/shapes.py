@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zhixing.config import Settings
 from zhixing.nn.state import State
 
 
@@ -50,9 +51,13 @@ class Decoder(Protocol):
 class DecoderModel(nn.Module):
     """The decoder-only shape: a decoder and a head that turns its states into logits."""
 
-    def __init__(self, decoder: nn.Module, width: int, vocabulary: int, *, tied: bool) -> None:
-        """tied: the head is the embedding matrix itself (Press and Wolf 2017, arXiv 1608.05859)."""
+    def __init__(self, decoder: nn.Module, settings: Settings, width: int, vocabulary: int, *, tied: bool) -> None:
+        """tied: the head is the embedding matrix itself (Press and Wolf 2017, arXiv 1608.05859).
+
+        settings: those of the decoder, kept for whoever writes the model down.
+        """
         super().__init__()
+        self.settings = settings
         self.decoder = decoder
         self.tied = tied
         if not tied:
