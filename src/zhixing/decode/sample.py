@@ -89,7 +89,7 @@ class Sampler:
         """A new state that has read the texts, and the logits [B, V] after each."""
         lengths = torch.tensor([len(text) for text in texts], device=self.device)
         longest = int(lengths.max())
-        ids = torch.tensor([[*text, *[self.end] * (longest - len(text))] for text in texts], device=self.device)
+        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=self.device)
         state = self.model.start(len(texts), min(self.context, longest + self.settings.tokens))
         ragged = bool((lengths != longest).any())
         states, _ = self.model(ids, state, lengths=lengths if ragged else None)

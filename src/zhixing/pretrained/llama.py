@@ -5,7 +5,6 @@ Theirs keeps query, key and value, and gate and up, as matrices of their own; ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ def family(settings: LlamaSettings) -> str:
     return "qwen3" if settings.qk_norm else "qwen2" if settings.attention_bias else "llama"
 
 
-def settings(config: Mapping[str, Any], where: Path) -> tuple[LlamaSettings, int, int]:
+def settings(config: Any, where: Path) -> tuple[LlamaSettings, int, int]:
     """Our settings, the vocabulary and the context of a `config.json`. Raises `ArtifactError` for what we would compute otherwise."""
-    kind = config.get("model_type")
+    kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in FAMILIES:
         raise ArtifactError(where, f"is a model of type {kind!r}; known are {', '.join(FAMILIES)}")
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}

@@ -146,7 +146,7 @@ def _in_order(stream: Callable[[str], None], prompts: list[str]) -> Callable[[li
         while current < len(prompts):
             if shown < 0:
                 if len(prompts) > 1:
-                    stream(("\n" if current else "") + _divider(current + 1, len(prompts)) + "\n")
+                    stream(_divider(current + 1, len(prompts)) + "\n")
                 stream(prompts[current])
                 shown = 0
             if new := written[current][shown:]:

@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from zhixing.nn.attention import attend, attend_plain
+
+
+def tensors(heads, kv_heads, queries, sources, number=torch.float32):
+    torch.manual_seed(0)
+    shapes = ((heads, queries), (kv_heads, sources), (kv_heads, sources))
+    return [torch.randn(2, h, t, 16).to(number).requires_grad_() for h, t in shapes]
+
+
+@pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("time", [1, 7, 64, 130, 256])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_causal_equals_the_written_out_reference(kv_heads, time, number):
+    parts = tensors(4, kv_heads, time, time, number)
+    exact = [x.detach().float().requires_grad_() for x in parts]
+    ours, reference = attend(*parts, causal=True), attend_plain(*exact, causal=True)
+    tolerance = 1e-5 if number == torch.float32 else 3e-2
+    torch.testing.assert_close(ours.float(), reference, rtol=tolerance, atol=tolerance)
+    weight = torch.randn_like(reference)
+    for a, b in zip(torch.autograd.grad(ours, parts, weight.to(number)), torch.autograd.grad(reference, exact, weight), strict=True):
+        torch.testing.assert_close(a.float(), b, rtol=10 * tolerance, atol=3 * tolerance)
+
+
+@pytest.mark.parametrize("kv_heads", [1, 4])
+def test_masked_equals_the_written_out_reference(kv_heads):
+    parts = tensors(4, kv_heads, 5, 9)
+    mask = torch.rand(2, 1, 5, 9) < 0.5
+    mask[..., 0] = True
+    torch.testing.assert_close(attend(*parts, mask), attend_plain(*parts, mask), rtol=1e-5, atol=1e-5)

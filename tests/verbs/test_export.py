@@ -1,0 +1,40 @@
+import pytest
+import torch
+from tiny import model, tokenizer
+
+from zhixing import pretrained
+from zhixing.errors import ArtifactError, SettingError
+from zhixing.models import LlamaSettings
+from zhixing.verbs.export import export
+
+transformers = pytest.importorskip("transformers")
+SETTINGS = LlamaSettings(layers=1, width=32, heads=4, kv_heads=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "lm"
+    place.mkdir()
+    pretrained.save(place, model(SETTINGS, tokenizer().vocabulary), SETTINGS, tokenizer(), 32)
+    return place
+
+
+@torch.no_grad()
+def test_what_is_exported_loads_in_transformers(folder):
+    result = export(folder)
+    assert result.folder == folder.with_name("lm-hf")
+    assert result.difference <= 1e-4
+    oracle = transformers.AutoModelForCausalLM.from_pretrained(result.folder)
+    made, ids = pretrained.load(folder).model, torch.arange(20)[None]
+    assert (oracle(ids).logits - made.logits(made(ids)[0])).abs().max() <= 1e-4
+    assert "Qwen3ForCausalLM" in "".join(result.lines())
+
+
+def test_refusals(folder, tmp_path):
+    with pytest.raises(SettingError, match="is one of hf"):
+        export(folder, to="gguf")
+    with pytest.raises(ArtifactError, match="exists already"):
+        export(folder, out=folder)
+    with pytest.raises(ArtifactError):
+        export(tmp_path / "nothing", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
