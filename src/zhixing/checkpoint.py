@@ -1,0 +1,201 @@
+"""Checkpoints of a run: each a folder that is there whole or not at all, its hashes checked before a byte of it is believed.
+
+    runs/lm/checkpoints/step-0000500/
+        model.safetensors       weights as trained
+        average.safetensors     their moving average, where there is one: what is validated, generated from and exported
+        optimizer.safetensors   moments
+        progress.json           step, skipped updates, validation result
+        manifest.json           sizes and SHA-256 of the above
+
+No pickle: nothing in a checkpoint is ever executed. There is no file that points to the newest or best one: both are found by looking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from zhixing import device as devices
+from zhixing.config import resolve
+from zhixing.console import warn
+from zhixing.errors import ArtifactError, UserError
+from zhixing.files import new_folder, open_folder, read_json, write_json
+from zhixing.models import build
+from zhixing.models.shapes import DecoderModel
+from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.train.loop import State
+from zhixing.train.recipe import Recipe
+
+MODEL, AVERAGE, OPTIMIZER, PROGRESS = "model.safetensors", "average.safetensors", "optimizer.safetensors", "progress.json"
+
+
+def save(run: Path, state: State, valid_loss: float | None, keep_last: int, history: dict[str, Any] | None = None) -> Path:
+    """Write the checkpoint of a training at rest, then remove those that are neither among the newest `keep_last` nor the best.
+
+    `history` is the caller's own record (counters of early stopping and the like), given back by `restore`.
+    """
+    place = run / "checkpoints" / f"step-{state.step:07d}"
+    with new_folder(place, "checkpoint", extra={"step": state.step}) as folder:
+        safetensors.torch.save_file(_weights(state.model), folder / MODEL)
+        if state.ema is not None:
+            safetensors.torch.save_file({name: value.contiguous() for name, value in state.ema.items()}, folder / AVERAGE)
+        safetensors.torch.save_file({name: value.contiguous() for name, value in state.optimizer.tensors().items()}, folder / OPTIMIZER)
+        write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "valid_loss": valid_loss, "history": history or {}})
+    _prune(run, keep_last)
+    return place
+
+
+def restore(run: Path, state: State) -> dict[str, Any]:
+    """Bring `state` to the newest checkpoint whose hashes are right; damaged ones are named and passed over.
+
+    Returns the `history` that was saved with it, empty when the run has no checkpoint yet (the state is then left as it is).
+    Raises `ArtifactError` when there are checkpoints, but none is whole.
+    """
+    damaged = []
+    for place in reversed(checkpoints(run)):
+        try:
+            open_folder(place, "checkpoint")
+            progress = read_json(place / PROGRESS)
+            _load_weights(state.model, place / MODEL)
+            if state.ema is not None:
+                state.ema = {k: v.to(p.device) for (k, v), p in zip(_read(place / AVERAGE).items(), state.model.parameters(), strict=True)}
+                state.ema = {name: state.ema[name] for name, _ in state.model.named_parameters()}
+            state.optimizer.load(_read(place / OPTIMIZER))
+        except UserError as error:
+            damaged.append(place)
+            warn(f"{error}; trying the checkpoint before it")
+            continue
+        state.step, state.skipped = int(progress["step"]), int(progress["skipped"])
+        for broken in damaged:  # kept for inspection, out of the way of the steps that are now done again
+            broken.rename(broken.with_name(f"damaged-{broken.name}"))
+        return dict(progress["history"])
+    if damaged:
+        raise ArtifactError(run, "none of its checkpoints is whole; start again in another folder")
+    return {}
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(p for p in (run / "checkpoints").glob("step-*") if p.is_dir())
+
+
+def clear_partial(run: Path) -> None:
+    """Remove what a killed process left half-written or half-removed. Only for the process that holds the run."""
+    for place in (run / "checkpoints").glob(".*"):
+        shutil.rmtree(place, ignore_errors=True)
+    for stray in run.glob(".*.partial-*"):
+        stray.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be used, with what belongs to it."""
+
+    model: DecoderModel
+    tokenizer: Tokenizer
+    context: int
+    """Tokens that the model was trained to see at once."""
+    name: str
+    fingerprint: str
+    """SHA-256 of the weights file."""
+    path: Path
+    data: Path | None
+    """The data folder it was trained on, where that is known."""
+    device: torch.device
+
+
+def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "last"] = "best") -> Loaded:
+    """Open a run folder (its best checkpoint by validation, or its last) or a Hugging Face folder for use.
+
+    Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
+    """
+    path, target = Path(path), devices.pick(device)
+    if not (path / "manifest.json").is_file() and (path / "config.json").is_file():
+        return _open_huggingface(path, target)
+    open_folder(path, "run", verify=["config.json", "tokenizer.json"])
+    recipe = resolve(Recipe, read_json(path / "config.json"))
+    tokenizer = Tokenizer.load(path / "tokenizer.json")
+    model = build(recipe.model, tokenizer.vocabulary)
+    order = checkpoints(path)
+    if not order:
+        raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
+    if checkpoint == "best":
+        order.sort(key=lambda place: -_valid_loss(place))
+    for place in reversed(order):
+        try:
+            manifest = open_folder(place, "checkpoint", verify=True)
+        except ArtifactError as error:
+            warn(f"{error}; using the next best checkpoint")
+            continue
+        weights = AVERAGE if AVERAGE in manifest["files"] else MODEL
+        _load_weights(model, place / weights)
+        data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
+        return Loaded(
+            model.to(target).eval(), tokenizer, recipe.objective.context, path.name, manifest["files"][weights]["sha256"], path, data, target
+        )
+    raise ArtifactError(path, "none of its checkpoints is whole")
+
+
+def _open_huggingface(path: Path, device: torch.device) -> Loaded:
+    from zhixing.files import sha256
+    from zhixing.pretrained import load
+
+    found = load(path)
+    fingerprint = sha256(sorted(path.glob("*.safetensors"))[0]) if any(path.glob("*.safetensors")) else ""
+    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters (tied ones once) and persistent buffers."""
+    names = dict(model.named_parameters())
+    saved = model.state_dict()
+    buffers = {name: b for name, b in model.named_buffers() if name in saved}
+    return {name: value.detach().contiguous() for name, value in {**names, **buffers}.items()}
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    tensors, wanted = _read(path), _weights(model)
+    wrong = [n for n in wanted if n not in tensors or tensors[n].shape != wanted[n].shape] + [n for n in tensors if n not in wanted]
+    if wrong:
+        raise ArtifactError(path, f"does not fit the model of its config.json (first difference: {wrong[0]})")
+    with torch.no_grad():
+        for name, value in wanted.items():
+            value.copy_(tensors[name])
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(path, f"cannot be read ({type(error).__name__}); the checkpoint is damaged") from None
+
+
+def _valid_loss(place: Path) -> float:
+    with contextlib.suppress(UserError, KeyError, TypeError):
+        loss = read_json(place / PROGRESS)["valid_loss"]
+        if loss is not None:
+            return float(loss)
+    return float("inf")
+
+
+def _prune(run: Path, keep_last: int) -> None:
+    kept = checkpoints(run)
+    keep = {*kept[-keep_last:], min(kept, key=_valid_loss)}
+    for place in _all_but(kept, keep):
+        aside = place.with_name(f".removed-{place.name}")
+        os.rename(place, aside)  # at no instant is a half-removed folder to be seen under a checkpoint's name
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _all_but(items: list[Path], keep: set[Path]) -> Iterator[Path]:
+    return (item for item in items if item not in keep)

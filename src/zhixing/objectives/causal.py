@@ -1,0 +1,57 @@
+"""The causal objective: predict each token from those before it (Bengio et al. 2003, "A Neural Probabilistic Language Model").
+
+    loss = - sum_t log p(x_t | x_<t)        over windows of `context` tokens cut from the packed stream of documents
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from zhixing.config import Settings
+from zhixing.models.shapes import DecoderModel
+from zhixing.nn.losses import IGNORE, cross_entropy
+from zhixing.objectives import Batch
+from zhixing.store import Samples
+
+
+class CausalSettings(Settings):
+    """How windows are cut and how their loss is computed."""
+
+    kind: Literal["causal"] = "causal"
+    context: int = Field(default=256, ge=2)
+    """Tokens that the model sees at once."""
+    document_mask: bool = False
+    """Whether a document in a packed window is hidden from the documents after it; costs speed, and little is gained below 1,000 tokens."""
+    chunk: int | None = Field(default=None, ge=1)
+    """Rows of logits (one per token) that exist at a time; None keeps them all. Saves memory where vocabulary x batch is large, costs time."""
+
+
+class Causal:
+    """Next-token prediction over a token store."""
+
+    def __init__(self, samples: Samples, settings: CausalSettings) -> None:
+        self.samples, self.chunk = samples, settings.chunk
+
+    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> Batch:
+        """`ids` [B, T], `targets` [B, T] and, with document masks, `segments` [B, T]."""
+        windows, segments = self.samples.batch(step, size, rank, world)
+        ids = torch.from_numpy(windows)
+        batch = {"ids": ids[:, :-1].contiguous(), "targets": ids[:, 1:].contiguous()}
+        if segments is not None:
+            batch["segments"] = torch.from_numpy(segments)
+        return batch
+
+    def targets(self, batch: Batch) -> int:
+        """Number of predicted tokens."""
+        return int((batch["targets"] != IGNORE).sum())
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Sum of -log p(target) in nats."""
+        assert isinstance(model, DecoderModel)
+        states, _ = model(batch["ids"], segments=batch.get("segments"))
+        nats, _ = cross_entropy(states, model.head_weight, batch["targets"], chunk=self.chunk)
+        return nats

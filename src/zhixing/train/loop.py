@@ -1,0 +1,237 @@
+"""The training loop: a generator of steps. Whoever iterates decides when to log, validate, save, prune or stop.
+
+    for step in train(state, objective, settings, schedule):
+        ...
+
+1. The objective makes the batch of step s: a pure function of (seed, s). So are dropout masks: torch is seeded from (seed, s) at each step.
+2. The batch is cut into micro-batches; their summed losses are divided by the number of targets of the *whole* batch, so that
+   accumulation gives the gradient of the big batch, whatever the micro-batches hold.
+3. A loss or gradient that is not finite is noticed before it can touch the weights: the update is skipped and said.
+4. `state` is at rest whenever the generator yields: saving it there and going on from the copy gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from zhixing import device as devices
+from zhixing.config import Settings
+from zhixing.console import warn
+from zhixing.errors import ZhixingError
+from zhixing.objectives import Batch, Objective, cut, move
+from zhixing.train.optim import Optimizer
+from zhixing.train.schedule import ScheduleSettings, factor
+
+PATIENCE = 20
+"""Skipped updates in a row after which training gives up: the weights themselves must be beyond repair."""
+
+
+class TrainSettings(Settings):
+    """How long, in what portions and in which number format to train."""
+
+    steps: int = Field(default=1000, ge=1)
+    """Updates of the weights."""
+    batch: int = Field(default=32, ge=1)
+    """Rows (windows) an update."""
+    accumulate: int = Field(default=1, ge=1)
+    """Micro-batches that a batch is cut into to save memory; changes nothing but rounding."""
+    clip: float = Field(default=1.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Number format of products; weights and optimizer are fp32. auto: bf16 where the hardware has it."""
+    compile: bool = True
+    """Whether torch.compile makes kernels for the model's trunk; if it fails, training goes on without."""
+    seed: int = Field(default=1, ge=0)
+    """Seed of initial weights, order of samples and dropout."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the exponential moving average of the weights, which is then what is validated and used; 0 is off."""
+    validate_every: int = Field(default=100, ge=1)
+    """Steps between validations."""
+    validate_tokens: int = Field(default=65_536, ge=1)
+    """Tokens a validation looks at (the same ones each time)."""
+    save_every: int = Field(default=200, ge=1)
+    """Steps between checkpoints."""
+    keep_last: int = Field(default=2, ge=1)
+    """Checkpoints that are kept, newest first; the best one by validation is kept beside them."""
+    patience: int = Field(default=0, ge=0)
+    """Early stopping: validations in a row without a new best after which training stops; 0 is off."""
+
+
+@dataclass
+class State:
+    """A training at rest between two steps: all that a resumed run needs besides its settings and data."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    ema: dict[str, Tensor] | None
+    step: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def new(cls, model: nn.Module, optimizer: Optimizer, decay: float) -> State:
+        """A training that has not begun; `decay` > 0 keeps a moving average of the weights."""
+        return cls(model, optimizer, {name: p.detach().clone() for name, p in model.named_parameters()} if decay > 0 else None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened in one update."""
+
+    step: int
+    """Updates done, this one included."""
+    loss: float
+    """Mean loss of the batch, in nats a target."""
+    gradient_norm: float
+    learning_rate: float
+    """Factor of the schedule times the matrices' peak rate."""
+    targets: int
+    seconds: float
+    skipped: bool
+    """Whether the update was skipped because loss or gradient was not finite."""
+
+
+def train(state: State, objective: Objective, settings: TrainSettings, schedule: ScheduleSettings, device: torch.device) -> Iterator[Step]:
+    """Train from where `state` rests to `settings.steps`, yielding after each update.
+
+    Raises `ZhixingError` after 20 updates in a row whose loss or gradient is not finite.
+    """
+    number = devices.dtype(settings.precision, device)
+    if settings.compile:
+        compile_trunks(state.model)
+    first, in_a_row = True, 0
+    while state.step < settings.steps:
+        began = time.perf_counter()
+        torch.manual_seed(settings.seed * 1_000_003 + state.step)
+        state.model.train()
+        batch = objective.batch(state.step, settings.batch)
+        targets = objective.targets(batch)
+        if first:
+            try:
+                loss = _gradients(state, objective, batch, targets, settings, device, number)
+            except RuntimeError as error:
+                if not settings.compile or _out_of_memory(error):
+                    raise
+                warn(f"torch.compile failed ({type(error).__name__}); training goes on without it, more slowly")
+                uncompile_trunks(state.model)
+                torch.manual_seed(settings.seed * 1_000_003 + state.step)
+                loss = _gradients(state, objective, batch, targets, settings, device, number)
+            first = False
+        else:
+            loss = _gradients(state, objective, batch, targets, settings, device, number)
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip).item()
+        mean = loss.item()
+        rate = factor(state.step, settings.steps, schedule)
+        finite = math.isfinite(mean) and math.isfinite(norm)
+        if finite:
+            state.optimizer.step(rate)
+            _average(state, settings.ema)
+        state.optimizer.zero_grad()
+        in_a_row = 0 if finite else in_a_row + 1
+        state.skipped += not finite
+        state.step += 1
+        if in_a_row >= PATIENCE:
+            raise ZhixingError(
+                f"loss or gradient was not finite {PATIENCE} steps in a row up to step {state.step}; "
+                "lower optim.learning_rate and optim.table_rate, or set train.precision=fp32, and start again from an earlier checkpoint"
+            )
+        yield Step(
+            state.step, mean, norm, rate * state.optimizer.rate, targets, time.perf_counter() - began, skipped=not finite
+        )
+
+
+def _gradients(
+    state: State, objective: Objective, batch: Batch, targets: int, settings: TrainSettings, device: torch.device, number: torch.dtype
+) -> Tensor:
+    """Leave the gradient of the mean loss of the whole batch in the parameters; return that loss."""
+    state.optimizer.zero_grad()
+    total = torch.zeros((), device=device)
+    for part in cut(batch, min(settings.accumulate, settings.batch)):
+        with torch.autocast(device.type, number, enabled=number != torch.float32):
+            loss = objective.loss(state.model, move(part, device)) / targets
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
+
+
+def _average(state: State, decay: float) -> None:
+    if state.ema is not None:
+        # A short memory at first, or the average would remember the random start for 1 / (1 - decay) steps.
+        now = min(decay, (1 + state.step) / (10 + state.step))
+        torch._foreach_lerp_(list(state.ema.values()), [p.detach() for p in state.model.parameters()], 1 - now)
+
+
+@torch.no_grad()
+def validate(state: State, objective: Objective, settings: TrainSettings, device: torch.device, rows: int, batches: int) -> float:
+    """Mean loss in nats a target over the first `batches` batches of a held-out objective, with the averaged weights if there are any."""
+    number = devices.dtype(settings.precision, device)
+    total, targets = torch.zeros((), dtype=torch.float64), 0
+    with averaged(state), uncompiled(state.model):
+        state.model.eval()
+        for step in range(batches):
+            batch = objective.batch(step, rows)
+            targets += objective.targets(batch)
+            with torch.autocast(device.type, number, enabled=number != torch.float32):
+                total += objective.loss(state.model, move(batch, device)).double().cpu()
+    return float(total) / max(1, targets)
+
+
+@contextmanager
+def averaged(state: State) -> Iterator[None]:
+    """While the block runs, the model holds its averaged weights (if it has any)."""
+    swap_average(state)
+    try:
+        yield
+    finally:
+        swap_average(state)
+
+
+def swap_average(state: State) -> None:
+    """Exchange the weights and their moving average."""
+    if state.ema is not None:
+        for name, p in state.model.named_parameters():
+            p.data, state.ema[name] = state.ema[name], p.data
+
+
+def trunks(model: nn.Module) -> list[nn.Module]:
+    """The parts worth compiling: stacks of layers between embedding and head.
+
+    The embedding stays outside, because the compiled CPU kernel of its gradient adds in no fixed order, and training must be repeatable.
+    """
+    return [module for name, module in model.named_modules() if name.rpartition(".")[2] == "trunk"]
+
+
+def compile_trunks(model: nn.Module) -> None:
+    """Let torch.compile make kernels for the trunks at their next call."""
+    for trunk in trunks(model):
+        trunk.compile(dynamic=False)
+
+
+def uncompile_trunks(model: nn.Module) -> None:
+    """Go back to plain calls."""
+    for trunk in trunks(model):
+        trunk._compiled_call_impl = None
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """While the block runs, calls are plain: a few batches of another shape are not worth minutes of compiling."""
+    kept = [(trunk, trunk._compiled_call_impl) for trunk in trunks(model)]
+    uncompile_trunks(model)
+    try:
+        yield
+    finally:
+        for trunk, call in kept:
+            trunk._compiled_call_impl = call
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

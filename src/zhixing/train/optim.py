@@ -1,0 +1,189 @@
+"""Optimizers: SGD with momentum, AdamW, and Muon for matrices with AdamW for the rest.
+
+    SGD      m <- mu m + g;  w <- w - lr m                                                     (Sutskever et al. 2013)
+    AdamW    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  w <- w - lr (m^ / (sqrt v^ + eps) + wd w)
+                                                                                               (Loshchilov & Hutter 2019)
+    Muon     m <- mu m + (1 - mu) g;  w <- w - lr (0.2 sqrt(max(rows, columns)) orth(lerp(g, m, mu)) + wd w)
+                                                                                               (Jordan et al. 2024; Liu et al. 2025)
+
+orth(X) = U V' of the singular value decomposition X = U S V', computed by five Newton-Schulz steps. The factor 0.2 sqrt(max) gives
+Muon's update the root mean square of AdamW's, so that one learning rate means the same for both.
+
+Three kinds of parameter are told apart by where they are and what shape they have:
+    matrices  two-dimensional weights of the trunk
+    tables    the embedding and the output head
+    vectors   gains and biases: never decayed
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from zhixing.config import Settings
+from zhixing.errors import ArtifactError
+
+
+class OptimSettings(Settings):
+    """Which optimizer, and its rates."""
+
+    kind: Literal["muon", "adamw", "sgd"] = "muon"
+    """muon (matrices by Muon, the rest by AdamW), adamw, or sgd (with Nesterov momentum)."""
+    learning_rate: float = Field(default=0.01, gt=0)
+    """Peak rate of the matrices."""
+    table_rate: float = Field(default=0.01, gt=0)
+    """Peak rate of the embedding and the output head."""
+    vector_rate: float = Field(default=0.01, gt=0)
+    """Peak rate of gains and biases."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Decoupled decay of matrices (and, with adamw and sgd, tables), times the learning rate."""
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Momentum of Muon and SGD."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """AdamW: decay of the mean of gradients."""
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    """AdamW: decay of the mean of squared gradients."""
+    epsilon: float = Field(default=1e-8, gt=0)
+    """AdamW: added to the denominator."""
+
+
+# The quintic iteration of Jordan et al. 2024: its slope at 0 is as steep as convergence to [0.7, 1.2] allows.
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_MOMENTUM_WARMUP = 300  # steps from 0.85 to the full momentum: early gradients point elsewhere
+
+
+def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrices to a batch of matrices [N, rows, columns], by Newton-Schulz in bf16.
+
+    Singular values end within about [0.7, 1.2], which trains as well as exact ones (Jordan et al. 2024).
+    """
+    a, b, c = _QUINTIC
+    tall = x.shape[-2] > x.shape[-1]
+    y = (x.mT if tall else x).to(torch.bfloat16)
+    y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = y @ y.mT
+        y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
+    return y.mT if tall else y
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised: matrices of one shape are stacked and share each Newton-Schulz product."""
+
+    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of all parameters that have a gradient."""
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            for p in group["params"]:
+                if p.grad is not None:
+                    shapes[p.shape].append(p)
+            for shape, params in shapes.items():
+                self._update(group, shape, params)
+
+    def _update(self, group: dict[str, float], shape: torch.Size, params: list[nn.Parameter]) -> None:
+        gradients = [p.grad for p in params if p.grad is not None]
+        moments = []
+        for p in params:
+            state = self.state[p]
+            if not state:
+                state["step"] = torch.zeros(())
+                state["momentum"] = torch.zeros_like(p)
+            state["step"] += 1
+            moments.append(state["momentum"])
+        warm = min(1.0, float(self.state[params[0]]["step"]) / _MOMENTUM_WARMUP)
+        momentum = min(group["momentum"], 0.85 + (group["momentum"] - 0.85) * warm)
+        torch._foreach_lerp_(moments, gradients, 1 - momentum)
+        update = orthogonalize(torch.stack(torch._foreach_lerp(gradients, moments, momentum)))
+        scale = 0.2 * max(shape) ** 0.5
+        weights: list[Tensor] = list(params)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(weights, list(update.to(params[0].dtype).unbind()), alpha=-group["lr"] * scale)
+
+
+class Optimizer:
+    """All parameters of a model under the optimizers that suit them, moved by one schedule factor."""
+
+    def __init__(self, model: nn.Module, settings: OptimSettings) -> None:
+        self.names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}  # tied weights appear once
+        matrices, tables, vectors = _kinds(model)
+        s, decay = settings, settings.weight_decay
+        slow = [_group(tables, s.table_rate, 0.0 if s.kind == "muon" else decay), _group(vectors, s.vector_rate, 0.0)]
+        self.parts: list[torch.optim.Optimizer] = []
+        self.rate = s.learning_rate
+        if s.kind == "muon" and matrices:
+            self.parts.append(Muon(matrices, s.learning_rate, s.momentum, decay))
+        elif matrices:
+            slow.append(_group(matrices, s.learning_rate, decay))
+        slow = [group for group in slow if group["params"]]
+        if s.kind == "sgd":
+            self.parts.append(torch.optim.SGD(slow, momentum=s.momentum, nesterov=s.momentum > 0))
+        else:
+            self.parts.append(torch.optim.AdamW(slow, betas=(s.beta1, s.beta2), eps=s.epsilon, fused=True))
+        for part in self.parts:
+            for group in part.param_groups:
+                group["peak"] = group["lr"]
+
+    def step(self, factor: float) -> None:
+        """One update with all learning rates at `factor` times their peak."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = group["peak"] * factor
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state as flat named tensors, as it goes into a checkpoint: `decoder.embedding.weight/exp_avg`."""
+        return {
+            f"{self.names[p]}/{key}": value
+            for part in self.parts
+            for p, state in part.state.items()
+            for key, value in state.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take up the state that `tensors` gave. Raises `ArtifactError` when it belongs to another model or optimizer."""
+        params = {name: p for p, name in self.names.items()}
+        owner: dict[Tensor, torch.optim.Optimizer] = {p: part for part in self.parts for group in part.param_groups for p in group["params"]}
+        for key, value in tensors.items():
+            name, _, field = key.rpartition("/")
+            if name not in params:
+                raise ArtifactError(key, "is not a parameter of this model; the checkpoint belongs to another run")
+            p = params[name]
+            owner[p].state[p][field] = value.to(p.device if value.ndim or p.is_cuda else "cpu").clone()
+
+
+def _group(params: list[nn.Parameter], rate: float, decay: float) -> dict[str, object]:
+    return {"params": params, "lr": rate, "weight_decay": decay}
+
+
+def _kinds(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters as (matrices, tables, vectors)."""
+    matrices: list[nn.Parameter] = []
+    tables: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    for name, p in _trainable(model):
+        if p.ndim < 2:
+            vectors.append(p)
+        elif ".trunk." in f".{name}":
+            matrices.append(p)
+        else:
+            tables.append(p)
+    return matrices, tables, vectors
+
+
+def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)

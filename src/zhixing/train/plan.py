@@ -1,0 +1,213 @@
+"""The plan of a run: what will fit, how long it takes, how big a model, and what is wrong with the data.
+
+1. `size.derive` proposes settings from the time, the data and the measured speed of this machine.
+2. A trial runs the first steps of just that training, compiling included, and is thrown away: it gives the true seconds a step and the
+   true memory, from which the number of steps follows.
+3. `preflight.findings` looks at the tokens for what would spoil the run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from zhixing import device as devices
+from zhixing.config import Result, resolve
+from zhixing.console import count, duration
+from zhixing.errors import SettingError
+from zhixing.files import human_bytes
+from zhixing.models import build, flops_per_token, parameters
+from zhixing.models.shapes import DecoderModel
+from zhixing.objectives.causal import Causal
+from zhixing.store import Samples, Store
+from zhixing.train import preflight, size
+from zhixing.train.loop import State, train, validate
+from zhixing.train.optim import Optimizer
+from zhixing.train.recipe import Recipe
+
+SHARE_OF_VALIDATION = 0.04
+"""Share of a run's time that validations may take."""
+FINISH = 0.06
+"""Share of a run's time kept for the last checkpoint, the evaluation of the validation part and the samples."""
+TRIAL_STEPS, TRIAL_SECONDS = 12, 5.0
+
+
+class Plan(Result):
+    """What will be trained here, and what it will take."""
+
+    parameters: int
+    vocabulary: int
+    tokens: int
+    """Tokens that the run will read."""
+    steps: int
+    batch_tokens: int
+    epochs: float
+    tokens_per_parameter: float
+    seconds: float
+    """The whole run: compiling, training, validation, checkpoints, final evaluation."""
+    step_seconds: float
+    startup_seconds: float
+    """The first step: compiling included."""
+    memory_bytes: int
+    """Highest memory of the process."""
+    available_bytes: int
+    tokens_per_second: float
+    flops_per_token: float
+    peak_flops: float
+    mfu: float
+    """Model FLOP utilisation: share of the measured peak of a matrix product that the training step reaches."""
+    expected_bits_per_byte: float
+    device: str
+    precision: str
+    warnings: list[str]
+    settings: dict[str, Any]
+    """The resolved recipe."""
+
+    def lines(self) -> Iterator[str]:
+        """The plan for the terminal."""
+        model, bits = self.settings["model"], self.expected_bits_per_byte
+        shape = f"{model['layers']} layers x {model['width']}"
+        yield f"model       {model['kind']}, {shape}, {count(self.parameters)} parameters, vocabulary {self.vocabulary}"
+        yield f"training    {self.steps} steps of {self.batch_tokens} tokens, {count(self.tokens)} tokens in all"
+        yield f"data        {self.epochs:.2f} epochs, {self.tokens_per_parameter:.1f} tokens a parameter"
+        yield f"time        {duration(self.seconds)} ({self.step_seconds:.3g} s a step, {count(self.tokens_per_second)} tokens/s)"
+        yield f"memory      {human_bytes(self.memory_bytes)} of {human_bytes(self.available_bytes)} available"
+        yield f"machine     {self.device} in {self.precision}: {count(self.peak_flops)}FLOP/s measured, {self.mfu:.0%} of it used"
+        yield f"expected    about {bits:.2f} bits per byte"
+        yield from (f"warning     {text}" for text in self.warnings)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the first steps of a training took."""
+
+    first_seconds: float
+    step_seconds: float
+    validation_seconds: float
+    """For one row of a held-out batch."""
+    memory: int
+
+
+def make(
+    train_store: Store,
+    valid_store: Store,
+    minutes: float | None,
+    device: torch.device,
+    chosen: Mapping[str, Any],
+    base: Callable[[], DecoderModel] | None = None,
+    spent: float = 0.0,
+) -> tuple[Plan, Recipe]:
+    """Derive, try out and forecast; returns the plan and its recipe.
+
+    minutes: for the whole run, of which `spent` seconds are gone; None where `train.steps` is among the settings in `chosen`.
+    base: makes the model to start from, where there is one.
+    """
+    began = time.perf_counter()
+    if minutes is None and "train.steps" not in chosen:
+        minutes = 10.0
+    if minutes is not None and "train.steps" in chosen:
+        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+        raise SettingError("minutes", f"must be a positive number, not {minutes}")
+    resolve(Recipe, chosen)  # the user's own mistakes first, before anything is measured
+    number = devices.dtype(str(chosen.get("train.precision", "auto")), device)
+    peak = devices.matmul_peak(device, number)
+    memory = devices.available_memory(device)
+    context = int(chosen.get("objective.context", 256))
+    rate = size.measure_rate(device, number, context)
+    data = size.Data(train_store.tokens, train_store.vocabulary)
+    seconds = minutes * 60 if minutes is not None else 600.0
+    derived = size.derive(chosen, rate, seconds, data, device, memory)
+    if minutes is None:
+        derived["schedule.warmup"] = min(40, int(chosen["train.steps"]) // 10)
+    draft = resolve(Recipe, chosen, {"train.steps": 1 << 30, **derived})
+    objective = Causal(Samples(train_store, draft.objective.context, draft.train.seed, draft.objective.document_mask), draft.objective)
+    held_out = Causal(Samples(valid_store, draft.objective.context, 0, draft.objective.document_mask), draft.objective)
+    trial = attempt(draft, objective, held_out, train_store.vocabulary, device, base)
+
+    rows_validated = max(1, min(draft.train.validate_tokens // draft.objective.context, held_out.samples.per_epoch))
+    validation = rows_validated * trial.validation_seconds
+    spent += time.perf_counter() - began
+    if minutes is None:
+        steps = draft.train.steps
+        derived |= {"train.validate_every": max(1, steps // 10), "train.save_every": max(1, min(steps, int(60 / trial.step_seconds)))}
+        total = spent + trial.first_seconds + steps * trial.step_seconds + 10 * validation
+        total /= 1 - FINISH
+    else:
+        total = minutes * 60
+        left = total * (1 - FINISH) - spent - trial.first_seconds
+        validations = int(max(2, min(20, SHARE_OF_VALIDATION * left / max(validation, 1e-9))))
+        steps = max(10, int((left - validations * validation) / trial.step_seconds))
+        total = max(total, spent + trial.first_seconds + steps * trial.step_seconds)
+        derived |= {
+            "train.steps": steps,
+            "train.validate_every": max(1, -(-steps // validations)),
+            "train.save_every": max(1, min(steps, int(60 / trial.step_seconds))),
+            "schedule.warmup": min(40, steps // 10),
+        }
+    recipe = resolve(Recipe, chosen, derived)
+    batch = recipe.train.batch * recipe.objective.context
+    weights = parameters(recipe.model, train_store.vocabulary)
+    flops = flops_per_token(recipe.model, train_store.vocabulary, recipe.objective.context)
+    tokens = recipe.train.steps * batch
+    bytes_per_token = train_store.bytes / max(1, train_store.tokens)
+    plan = Plan(
+        parameters=weights,
+        vocabulary=train_store.vocabulary,
+        tokens=tokens,
+        steps=recipe.train.steps,
+        batch_tokens=batch,
+        epochs=tokens / train_store.tokens,
+        tokens_per_parameter=tokens / weights,
+        seconds=total,
+        step_seconds=trial.step_seconds,
+        startup_seconds=trial.first_seconds,
+        memory_bytes=trial.memory,
+        available_bytes=memory,
+        tokens_per_second=batch / trial.step_seconds,
+        flops_per_token=flops,
+        peak_flops=peak,
+        mfu=flops * batch / trial.step_seconds / peak,
+        expected_bits_per_byte=size.expected_bits_per_byte(flops / 6, tokens * bytes_per_token, train_store.bytes),
+        device=str(device),
+        precision={torch.float32: "fp32", torch.bfloat16: "bf16"}[number],
+        warnings=preflight.findings(train_store, valid_store, tokens, weights),
+        settings=recipe.model_dump(),
+    )
+    return plan, recipe
+
+
+def attempt(
+    recipe: Recipe, objective: Causal, held_out: Causal, vocabulary: int, device: torch.device, base: Callable[[], DecoderModel] | None
+) -> Trial:
+    """Run the first steps of a training for some seconds and throw them away."""
+    state = begin(recipe, vocabulary, device, base)
+    began = time.perf_counter()
+    times: list[float] = []
+    for step in itertools.islice(train(state, objective, recipe.train, recipe.schedule, device), TRIAL_STEPS):
+        times.append(step.seconds)
+        if len(times) >= 3 and time.perf_counter() - began - times[0] > TRIAL_SECONDS:
+            break
+    rows = min(recipe.train.batch, 16)
+    start = time.perf_counter()
+    validate(state, held_out, recipe.train, device, rows, 1)
+    validation = (time.perf_counter() - start) / rows
+    usual = sorted(times[1:])[len(times[1:]) // 2] if len(times) > 1 else times[0]
+    return Trial(times[0], usual, validation, devices.peak_memory(device))
+
+
+def begin(recipe: Recipe, vocabulary: int, device: torch.device, base: Callable[[], DecoderModel] | None = None) -> State:
+    """A training before its first step: initial weights from the recipe's seed, or those of `base`."""
+    torch.manual_seed(recipe.train.seed)
+    if base is None:
+        with torch.device(device):
+            model = build(recipe.model, vocabulary)
+    else:
+        model = base().to(device)
+    return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)

@@ -1,0 +1,40 @@
+"""The recipe of a pre-training run: one tree of settings, each branch owned by the part that it configures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from zhixing.config import Settings
+from zhixing.models import Architecture
+from zhixing.models.llama import LlamaSettings
+from zhixing.objectives.causal import CausalSettings
+from zhixing.train.loop import TrainSettings
+from zhixing.train.optim import OptimSettings
+from zhixing.train.schedule import ScheduleSettings
+
+
+class Recipe(Settings):
+    """Everything that decides what a pre-training run computes; saved as `config.json`."""
+
+    model: Architecture = Field(default_factory=LlamaSettings)
+    objective: CausalSettings = CausalSettings()
+    train: TrainSettings = TrainSettings()
+    optim: OptimSettings = OptimSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _llama_unless_said(cls, tree: Any) -> Any:
+        if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
+            return {**tree, "model": {"kind": "llama", **tree["model"]}}
+        return tree
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Recipe:
+        if self.train.accumulate > self.train.batch:
+            raise ValueError(f"train.accumulate = {self.train.accumulate} cuts a batch of only train.batch = {self.train.batch} rows")
+        if self.schedule.warmup >= self.train.steps:
+            raise ValueError(f"schedule.warmup = {self.schedule.warmup} leaves nothing of train.steps = {self.train.steps}")
+        return self

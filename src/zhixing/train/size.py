@@ -1,0 +1,176 @@
+"""How big a model, how many tokens, which rates: derived from time, data and memory before anything is trained.
+
+1. A few blocks of different widths are timed: FLOP/s as a function of width on this machine.
+2. For each candidate shape: tokens D that fit into the time, parameters N. The shape with the least expected loss is taken:
+
+       L(N, D) = E + A / N^0.34 + B / D'^0.28                                        (Hoffmann et al. 2022, arXiv 2203.15556)
+       D' = U + 15 U (1 - exp(-(D / U - 1) / 15))    for D > U                        (Muennighoff et al. 2023, arXiv 2305.16264)
+
+   with U the tokens there are: what is read for the fourth time teaches nearly as much as new text, for the fortieth time little.
+3. Batch and rates follow from D and the width by rules measured with this code (`benchmarks/results/`).
+
+Whatever the user has set by hand is taken as given, and the rest is derived around it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from zhixing import device as devices
+from zhixing.config import resolve
+from zhixing.models import Architecture, build, flops_per_token
+from zhixing.models.llama import LlamaSettings
+from zhixing.train.recipe import Recipe
+
+WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
+_ALPHA, _BETA, _A, _B = 0.34, 0.28, 406.4, 410.7
+_REPEATS = 15.0
+HEAD = 64
+"""Width of an attention head; narrower models have heads half as wide."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Measured training speed of this machine: FLOP/s at a few widths, interpolated between them."""
+
+    widths: tuple[int, ...]
+    flops: tuple[float, ...]
+
+    def at(self, width: int) -> float:
+        """FLOP/s of forward and backward passes of a model of that width."""
+        logs = [math.log(w) for w in self.widths]
+        x = min(max(math.log(width), logs[0]), logs[-1])
+        for (a, fa), (b, fb) in zip(zip(logs, self.flops, strict=True), list(zip(logs, self.flops, strict=True))[1:], strict=False):
+            if x <= b:
+                return fa + (fb - fa) * (x - a) / (b - a)
+        return self.flops[-1]
+
+
+def measure_rate(device: torch.device, number: torch.dtype, context: int, seconds: float = 0.5) -> Rate:
+    """Time forward and backward passes of one block at three widths, some tenths of a second each."""
+    widths = (512, 1024, 2048) if device.type == "cuda" else (128, 256, 512)
+    measured = []
+    for width in widths:
+        settings = LlamaSettings(layers=1, width=width, heads=max(1, width // HEAD))
+        with torch.device(device):
+            model = build(settings, 256)
+        ids = torch.randint(256, (max(1, 2048 // context), context), device=device)
+        flops = flops_per_token(settings, 256, context) * ids.numel()
+        best, began, rounds = 0.0, time.perf_counter(), 0
+        while rounds < 3 or time.perf_counter() - began < seconds:
+            devices.synchronize(device)
+            start = time.perf_counter()
+            with torch.autocast(device.type, number, enabled=number != torch.float32):
+                states, _ = model(ids)
+                loss = model.logits(states).float().square().mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            devices.synchronize(device)
+            best, rounds = max(best, flops / (time.perf_counter() - start)), rounds + 1
+        measured.append(best)
+    return Rate(widths, tuple(measured))
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the size of a model depends on in a token store."""
+
+    tokens: int
+    vocabulary: int
+
+
+def effective_tokens(tokens: float, unique: float) -> float:
+    """What `tokens` read from `unique` different ones are worth in new tokens."""
+    if tokens <= unique:
+        return tokens
+    return unique + _REPEATS * unique * (1 - math.exp(-(tokens / unique - 1) / _REPEATS))
+
+
+def expected_loss(parameters: float, tokens: float, unique: float) -> float:
+    """The law's loss up to its constant: good for comparing shapes, not a forecast in nats."""
+    return float(_A / parameters**_ALPHA + _B / effective_tokens(tokens, unique) ** _BETA)
+
+
+def shape(width: int) -> dict[str, int]:
+    """Layers and heads that go with a width: 64 of width a layer, as in nanochat, and no fewer than three layers."""
+    return {"layers": max(3, min(32, round(width / 64))), "width": width, "heads": max(2, width // HEAD)}
+
+
+def choose(rate: Rate, seconds: float, data: Data, context: int, memory: float, tied: bool) -> LlamaSettings:
+    """The shape with the least expected loss among those that fit into time and memory."""
+    best: tuple[float, LlamaSettings] | None = None
+    for width in WIDTHS:
+        settings = LlamaSettings(**shape(width), tied=tied)
+        weights = trained_numbers(settings, data.vocabulary)
+        if best is not None and weights * 16 > memory / 2:  # weight, gradient, two moments: 16 bytes each
+            break
+        tokens = seconds * rate.at(width) / flops_per_token(settings, data.vocabulary, context)
+        loss = expected_loss(weights, tokens, data.tokens)
+        if best is None or loss < best[0]:
+            best = loss, settings
+    assert best is not None
+    return best[1]
+
+
+def trained_numbers(settings: Architecture, vocabulary: int) -> float:
+    """Parameters that each token is multiplied with: those of the trunk's matrices and of the head."""
+    return flops_per_token(settings, vocabulary, 0) / 6
+
+
+def batch_tokens(tokens: float) -> int:
+    """Tokens an update, a power of two: many small updates while the run is short, larger ones as it grows."""
+    return int(2 ** round(math.log2(min(2**19, max(1024, 1024 * (tokens / 400_000) ** 0.6)))))
+
+
+def derive(chosen: Mapping[str, Any], rate: Rate, seconds: float, data: Data, device: torch.device, memory: float) -> dict[str, Any]:
+    """Settings for a run of about `seconds`, as dotted names; the number of steps is left to a trial of the result."""
+    cuda = device.type == "cuda"
+    context = int(chosen.get("objective.context", min(1024 if cuda else 256, max(8, data.tokens // 16))))
+    derived: dict[str, Any] = {"objective.context": context}
+    if not {"model.layers", "model.width", "model.kind", "model.heads"} & set(chosen):
+        model = choose(rate, seconds, data, context, memory, tied=bool(chosen.get("model.tied", True)))
+        derived |= {"model.layers": model.layers, "model.width": model.width, "model.heads": model.heads}
+    elif chosen.get("model.kind", "llama") == "llama" and "model.width" in chosen and "model.heads" not in chosen:
+        derived["model.heads"] = max(1, int(chosen["model.width"]) // HEAD)
+    width = int({**derived, **chosen}.get("model.width", 384))
+    model_settings = resolve(Recipe, {k: v for k, v in chosen.items() if k.startswith("model.")}, derived).model
+    flops = flops_per_token(model_settings, data.vocabulary, context)
+    tokens = seconds * rate.at(width) / flops
+    epochs = tokens / data.tokens
+    rows = max(1, int(chosen.get("train.batch", batch_tokens(tokens) // context)))
+    micro = max(1, int(memory / 4 / token_memory(model_settings, data.vocabulary)) // context)
+    # Rates measured at width 128 (benchmarks/results/); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).
+    slower = (128 / width) ** 0.5
+    derived |= {
+        "train.batch": rows,
+        "train.accumulate": min(rows, -(-rows // micro)),
+        "train.compile": cuda or seconds > COMPILE_PAYS,
+        "optim.learning_rate": round(0.02 * slower, 5),
+        "optim.table_rate": round(0.01 * slower, 5),
+        "optim.weight_decay": 0.1 if epochs < 4 else 0.3,
+        "model.dropout": 0.0 if epochs < 4 else 0.1 if epochs < 12 else 0.2,
+    }
+    return derived
+
+
+COMPILE_PAYS = 120.0
+"""Seconds of training from which on compiling (20 to 40 seconds on two cores) is won back."""
+
+
+def token_memory(settings: Architecture, vocabulary: int) -> float:
+    """Bytes that the backward pass keeps for a token, about: 17 widths a layer in two or four bytes, and the logits with their gradient."""
+    return settings.layers * settings.width * 17 * 3 + vocabulary * 10
+
+
+# Least-squares fit over the runs in benchmarks/results/, English and Chinese, 2 to 10 CPU minutes: good to about 10 % in that range.
+_FLOOR, _OF_PARAMETERS, _OF_BYTES = 0.9, 60.0, 60.0
+
+
+def expected_bits_per_byte(parameters: float, read: float, unique: float) -> float:
+    """Rough forecast of validation bits per byte from trained numbers, bytes of text read, and different bytes there are."""
+    return float(_FLOOR + _OF_PARAMETERS / parameters**_ALPHA + _OF_BYTES / effective_tokens(read, unique) ** _BETA)
