@@ -1,0 +1,25 @@
+"""Settings of tokenizer training; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from zhixing.config import Settings
+
+
+class TokenizerSettings(Settings):
+    """Which tokenizer to train, and how large."""
+
+    kind: Literal["bpe", "unigram", "wordpiece", "char", "word"] = "bpe"
+    """bpe (byte-level), unigram, wordpiece (as BERT's), char, or word; all but wordpiece lose nothing of any text."""
+    vocabulary: int | None = Field(default=None, ge=300, le=1 << 20)
+    """Number of tokens; by default 4096 times the cube root of the megabytes of text, which keeps the embedding in proportion."""
+    sample_characters: int = Field(default=30_000_000, ge=1)
+    """Training looks at about so many characters, spread evenly over the text: more change little and cost memory."""
+
+
+def usual_vocabulary(total_bytes: int) -> int:
+    """The default size for a text of so many bytes: a multiple of 64 between 512 and 65,536."""
+    return max(512, min(1 << 16, round(4096 * (total_bytes / 1e6) ** (1 / 3) / 64) * 64))

@@ -1,0 +1,175 @@
+"""A tokenizer: text to ids and back, wrapped around Hugging Face `tokenizers`, whose `tokenizer.json` is the only file it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tokenizers
+
+from zhixing.errors import ArtifactError, InputError, UserError
+from zhixing.files import read_json, write_text
+
+END, PAD = "<|endoftext|>", "<|pad|>"
+_ENDS = (END, "</s>", "<|im_end|>", "<|end_of_text|>", "<eos>", "[SEP]")
+_PADS = (PAD, "<pad>", "[PAD]")
+_UNKNOWNS = ("[UNK]", "<unk>")
+
+Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
+
+
+class Tokenizer:
+    """Text to ids and back.
+
+    A mark such as `<|endoftext|>` that stands in a text is text like any other: only the program itself puts marks among the ids.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer, end: str = END, pad: str | None = PAD) -> None:
+        inner.no_truncation()
+        inner.no_padding()
+        inner.encode_special_tokens = True  # marks inside a text are not special
+        self._inner = inner
+        self.vocabulary: int = inner.get_vocab_size()
+        """Number of ids, marks included."""
+        self.end = self._id(end)
+        """Ends each document, and stands before the first."""
+        self.pad = self.end if pad is None else self._id(pad)
+        tree = json.loads(inner.to_str())
+        model = tree["model"]
+        unknown = model.get("unk_token")
+        lossless = bool(model.get("byte_fallback")) or unknown is None
+        self.unknown: int | None = None if lossless else inner.token_to_id(unknown)
+        """What stands for text that the vocabulary does not cover; None where there is no such text."""
+        self.kind: Kind = _kind(tree)
+        if model.get("type") == "Unigram":  # the library reads scores back with the last bit changed
+            model["vocab"] = [[piece, round(score, 6)] for piece, score in model["vocab"]]
+        self.fingerprint: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
+        """SHA-256 of its `tokenizer.json`, however that is laid out on disk."""
+
+    def _id(self, token: str) -> int:
+        found: int | None = self._inner.token_to_id(token)
+        if found is None:
+            raise ArtifactError("tokenizer.json", f"has no token {token}")
+        return found
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Open a `tokenizer.json` that was made here or elsewhere. Raises `ArtifactError` when it is no such file."""
+        path = Path(path)
+        if not path.is_file():
+            raise ArtifactError(path, "no such tokenizer file")
+        try:
+            inner = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise ArtifactError(path, f"is not a tokenizer.json ({error!s:.80})") from None
+        return cls._with_marks(inner, path, {})
+
+    @classmethod
+    def adopt(cls, path: Path) -> Tokenizer:
+        """Open the tokenizer of a data folder, a run folder, a Hugging Face folder, or a `tokenizer.json` by itself."""
+        path = Path(path)
+        if path.is_file():
+            return cls.load(path)
+        if not (path / "tokenizer.json").is_file():
+            raise ArtifactError(path, "holds no tokenizer.json")
+        try:
+            inner = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
+        except Exception as error:
+            raise ArtifactError(path / "tokenizer.json", f"is not a tokenizer.json ({error!s:.80})") from None
+        side = path / "tokenizer_config.json"
+        return cls._with_marks(inner, path, read_json(side) if side.is_file() else {})
+
+    @classmethod
+    def _with_marks(cls, inner: tokenizers.Tokenizer, path: Path, said: dict[str, Any]) -> Tokenizer:
+        known = [inner.token_to_id(name) is not None and name for name in (_named(said.get("eos_token")), *_ENDS) if name]
+        end = next((name for name in known if name), None)
+        if end is None:
+            raise ArtifactError(path, f"its tokenizer has no mark for the end of a text (looked for {', '.join(_ENDS)})")
+        pads = [name for name in (_named(said.get("pad_token")), *_PADS) if name and inner.token_to_id(name) is not None]
+        return cls(inner, end, pads[0] if pads else None)
+
+    def save(self, path: Path) -> None:
+        """Write `tokenizer.json`, whole or not at all."""
+        write_text(Path(path), self._inner.to_str(pretty=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without any mark."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of several texts, on all cores. Raises `InputError` for a text that cannot be written as UTF-8."""
+        try:
+            return [encoding.ids for encoding in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except (UnicodeEncodeError, TypeError):
+            raise InputError("text", "holds half of a surrogate pair, which no encoding can write") from None
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; marks are left out."""
+        return str(self._inner.decode(list(ids), skip_special_tokens=True))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id as people can read it: its text where that is whole characters, else its name in the vocabulary."""
+        found = []
+        for one in ids:
+            text = str(self._inner.decode([one], skip_special_tokens=False))
+            found.append(text if text and "\ufffd" not in text else str(self._inner.id_to_token(one)))
+        return found
+
+    def stream(self) -> Stream:
+        """A decoder that is fed one id at a time."""
+        return Stream(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `tokenizer.json`."""
+        return dict(json.loads(self._inner.to_str()))
+
+
+class Stream:
+    """Decode ids as they come, in whole characters: half a Chinese character waits for its other half."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._shown = 0  # ids whose text has been given out
+
+    def push(self, token: int) -> str:
+        """The text that this id completes, often empty in the middle of a character."""
+        self._ids.append(token)
+        return self._take(hold=True)
+
+    def flush(self) -> str:
+        """The rest, with U+FFFD for a character that was never completed."""
+        return self._take(hold=False)
+
+    def _take(self, *, hold: bool) -> str:
+        # The ids before are decoded along, for tokenizers whose text of an id depends on its neighbour.
+        before = self._tokenizer.decode(self._ids[: self._shown])
+        now = self._tokenizer.decode(self._ids)
+        if len(now) <= len(before) or (hold and now.endswith("\ufffd")):
+            return ""
+        self._ids = self._ids[self._shown :]
+        self._shown = len(self._ids)
+        return now[len(before) :]
+
+
+def _named(token: Any) -> str | None:
+    """A mark as tokenizer_config.json writes it: a string, or an object with its content."""
+    if isinstance(token, dict):
+        return str(token.get("content"))
+    return token if isinstance(token, str) else None
+
+
+def _kind(tree: dict[str, Any]) -> Kind:
+    model = tree["model"]
+    match model.get("type"):
+        case "Unigram":
+            # Trained here, a word vocabulary says so by a mark in its first, unused piece.
+            return "word" if any(piece == "<|words|>" for piece, _ in model["vocab"][:4]) else "unigram"
+        case "WordPiece":
+            return "wordpiece"
+        case "BPE" | None:
+            return "bpe" if model["merges"] else "char"
+    raise UserError(f"tokenizer.json: model {model.get('type')} is not known here; bpe, unigram, wordpiece, char and word are")

@@ -1,0 +1,126 @@
+"""The verb `evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from zhixing.config import Result
+from zhixing.console import warn
+from zhixing.errors import InputError, SettingError
+from zhixing.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from zhixing.checkpoint import Loaded
+    from zhixing.evaluate.documents import Text
+
+
+class MetricResult(Result):
+    """A score with its 95 % interval and what exactly was measured."""
+
+    value: float
+    low: float
+    high: float
+    signature: str
+
+
+class EvaluateResult(Result):
+    """What `evaluate` returns; also `report.json` of its folder."""
+
+    model: str
+    fingerprint: str
+    data: list[str]
+    documents: int
+    tokens: int
+    bytes: int
+    unknown_tokens: int
+    metrics: dict[str, MetricResult]
+
+    def lines(self) -> Iterator[str]:
+        """One line a metric."""
+        yield f"{self.model} on {', '.join(self.data)}: {self.documents} documents, {self.bytes} bytes"
+        for name, m in self.metrics.items():
+            yield f"{name:<20} {m.value:.4f}  [{m.low:.4f}, {m.high:.4f}]  {m.signature}"
+
+
+def evaluate(
+    model: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    *,
+    data: Annotated[list[str] | None, "Texts, or a data folder (its validation part). Default: what the run was validated on."] = None,
+    window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
+    stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    device: Annotated[str, "auto, cpu or cuda."] = "auto",
+    out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
+) -> EvaluateResult:
+    """Measure bits per byte, bits per character and perplexity of a model on any text, with intervals.
+
+    Intervals are bootstrapped over documents. Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
+    """
+    from zhixing.checkpoint import open_model
+    from zhixing.evaluate import documents, significance
+    from zhixing.evaluate.run import score
+    from zhixing.metrics.bits import LANGUAGE_MODEL
+
+    loaded = open_model(Path(model), device)
+    window, stride = check_window(loaded, window, stride)
+    texts = list(default_texts(loaded) if data is None else documents.read(data))
+    if not texts:
+        raise InputError(", ".join(data or [str(model)]), "holds no text to evaluate on")
+    scored = score(loaded, (t.text for t in texts), window, stride, total=len(texts))
+    if scored.unknown:
+        warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
+    if len(texts) < significance.FEW:
+        warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
+    signature = f"v1|window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
+    metrics = {}
+    for metric in LANGUAGE_MODEL:
+        estimate = significance.interval(metric, scored.rows)
+        metrics[metric.name] = MetricResult(
+            value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
+        )
+    name = "valid" if data is None else "+".join(Path(d).stem or "stdin" for d in data)
+    result = EvaluateResult(
+        model=str(model),
+        fingerprint=loaded.fingerprint,
+        data=data or ["validation part"],
+        documents=len(texts),
+        tokens=int(scored.rows[:, 1].sum()),
+        bytes=int(scored.rows[:, 2].sum()),
+        unknown_tokens=scored.unknown,
+        metrics=metrics,
+    )
+    folder = out or (loaded.path / "eval" / name if (loaded.path / "manifest.json").is_file() else None)
+    if folder is not None:
+        write_text(folder / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
+        write_json(folder / "report.json", result.model_dump())
+    return result
+
+
+def check_window(loaded: Loaded, window: int | None, stride: int | None) -> tuple[int, int]:
+    """Window and stride with their defaults. Raises `SettingError` when they cannot be."""
+    window = window or loaded.context
+    if window < 2:
+        raise SettingError("window", f"should be at least 2 tokens, not {window}")
+    if window > loaded.context:
+        warn(f"window {window} is longer than the {loaded.context} tokens that the model was trained to see")
+    stride = stride or max(1, window // 2)
+    if not 1 <= stride <= window:
+        raise SettingError("stride", f"should be between 1 and the window of {window} tokens, not {stride}")
+    return window, stride
+
+
+def default_texts(loaded: Loaded) -> Iterator[Text]:
+    """The validation part of the data that a run was trained on."""
+    from zhixing.evaluate import documents
+
+    if loaded.data is None:
+        raise SettingError("data", f"{loaded.path} does not say what it was trained on; name the text to evaluate on")
+    return documents.validation(loaded.data)
+
+
+def _example(text: Text, row: list[float]) -> str:
+    nats, tokens, size, characters = row
+    record = {"source": text.source, "nats": nats, "tokens": int(tokens), "bytes": int(size), "characters": int(characters)}
+    return json.dumps({**record, "text": text.text[:200]}, ensure_ascii=False) + "\n"
