@@ -114,7 +114,7 @@ class Trunk(nn.Module):
         positions = state.positions(x.shape[1])
         angles, mask = rotation(positions, self.settings.shape[1], self.settings.rope_theta), state.visible(positions)
         for layer, block in enumerate(self.blocks):
-            x = block(x, angles, mask, (state, layer))
+            x = block.forward(x, angles, mask, (state, layer))  # past a compiled call: shapes differ from step to step
         state.advance(x.shape[1], lengths)
         out: Tensor = self.norm(x)
         return out
@@ -162,6 +162,10 @@ class LlamaDecoder(nn.Module):
     def start(self, batch: int, capacity: int = 0) -> State:
         """No tokens seen; room for `capacity`."""
         return State.empty(len(self.trunk.blocks), batch, capacity, self.embedding.weight.device)
+
+    def repeated(self) -> list[nn.Module]:
+        """The blocks."""
+        return list(self.trunk.blocks)
 
 
 def matrix_parameters(settings: LlamaSettings) -> int:

@@ -122,6 +122,10 @@ class RNNDecoder(nn.Module):
         """No tokens seen; a hidden state needs no room."""
         return State.empty(len(self.trunk.layers), batch, 0, self.embedding.weight.device)
 
+    def repeated(self) -> list[nn.Module]:
+        """None: the time goes into PyTorch's recurrent kernels, which the compiler cannot look into."""
+        return []
+
 
 def matrix_parameters(settings: RNNSettings) -> int:
     """Numbers in the trunk's matrices: those that a token is multiplied with."""

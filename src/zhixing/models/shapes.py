@@ -22,7 +22,7 @@ class Decoder(Protocol):
     embedding: nn.Embedding
     """[V, D]; looked up outside the trunk."""
     trunk: nn.Module
-    """Embedded tokens [B, T, D], segments [B, T] or None -> states [B, T, D]: the part without a past, which `torch.compile` may take."""
+    """Embedded tokens [B, T, D], segments [B, T] or None -> states [B, T, D]: everything but the look-up."""
 
     def __call__(
         self,
@@ -45,6 +45,12 @@ class Decoder(Protocol):
 
     def start(self, batch: int, capacity: int = 0) -> State:
         """The state of `batch` rows before their first token, with room for `capacity` tokens (it grows when they do not suffice)."""
+        ...
+
+    def repeated(self) -> list[nn.Module]:
+        """The layers that `torch.compile` should take one by one: they are alike, so that the kernels of the first serve all, and a deep
+        model compiles as fast as a shallow one and runs as fast as if compiled whole. Empty where compiling brings nothing.
+        """
         ...
 
 
@@ -86,6 +92,10 @@ class DecoderModel(nn.Module):
         state = self.decoder.start(batch, capacity)  # type: ignore[operator]
         assert isinstance(state, State)
         return state
+
+    def repeated(self) -> list[nn.Module]:
+        """The layers to compile one by one; see `Decoder`."""
+        return list(self.decoder.repeated())  # type: ignore[operator]
 
 
 def initialise(weight: Tensor, scale: float | None = None) -> None:

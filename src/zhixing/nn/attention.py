@@ -43,14 +43,36 @@ class Attention(nn.Module):
         if past is not None:
             state, layer = past
             k, v = state.append(layer, k, v)
-        mixed = attend(q, k, v, mask, causal=mask is None and past is None)
+        mixed = attend(q, k, v, mask, causal=past is None)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
-    """Softmax attention of q [B, H, T, E] over k and v [B, K, S, E] by PyTorch's fused kernels: [B, H, T, E]."""
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+    """Softmax attention of q [B, H, T, E] over k and v [B, K, S, E]: [B, H, T, E].
+
+    mask: True where t may attend to s, [B or 1, 1, T, S]. causal: nothing after t may be attended to, with or without a mask; then T = S.
+    """
+    if causal and q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.shape[2] <= SHORT:
+        return _attend_short(q, k, v, mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=q.shape[1] != k.shape[1])
+
+
+SHORT = 256
+"""Up to so many tokens, whole matrix products in bf16 beat PyTorch's fused CPU kernel, which multiplies in small tiles: a training step of
+6 layers x 384 takes 0.87 of the time at 256 tokens, one of 4 x 128 takes 0.67 at 64; at 512 there is no gain."""
+
+
+def _attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Causal attention as two matrix products; query heads that share a key head are stacked, so that no key is repeated."""
+    batch, heads, count, width = q.shape
+    stacked = q.reshape(batch, k.shape[1], -1, width)  # [B, K, H/K*T, E]
+    scores = (stacked @ k.mT).view(batch, heads, count, count).float() * width**-0.5
+    if mask is None:
+        mask = torch.ones(count, count, dtype=torch.bool, device=q.device).tril()
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).to(v.dtype)
+    mixed: Tensor = weights.view(batch, k.shape[1], -1, count) @ v
+    return mixed.view(batch, heads, count, width)
 
 
 def attend_plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:

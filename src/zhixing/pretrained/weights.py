@@ -34,7 +34,7 @@ class Weights:
         if name not in self._files:
             raise ArtifactError(self.folder, f"has no weights named {name}; its config.json does not fit them")
         try:
-            tensor: Tensor = self._files[name].get_tensor(name)
+            tensor: Tensor = self._files[name].get_tensor(name)  # type: ignore[no-untyped-call]
         except SafetensorError as error:
             raise ArtifactError(self.folder, f"its weights {name} cannot be read ({error})") from None
         if tuple(tensor.shape) != shape:
@@ -97,7 +97,7 @@ def write(folder: Path, tensors: Mapping[str, Tensor], shard_bytes: int = SHARD_
         if len(shards) == 1:
             safetensors.torch.save_file(shards[0], folder / FILE, metadata={"format": "pt"})
             return
-        places = {}
+        places: dict[str, str] = {}
         for number, shard in enumerate(shards, start=1):
             file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
             safetensors.torch.save_file(shard, folder / file, metadata={"format": "pt"})

@@ -89,38 +89,33 @@ def generate(
 
     settings = resolve(SampleSettings, chosen)
     loaded = open_model(Path(model), device)
-    tokenizer = loaded.tokenizer
-    ids = [tokenizer.encode(text) or [tokenizer.end] for text in prompts for _ in range(samples)]
-    texts = [text for text in prompts for _ in range(samples)]
-    for text, row in list(zip(texts, ids, strict=True))[::samples]:
-        if len(row) >= loaded.context:
-            warn(f"the prompt {text[:20]!r}... has {len(row)} tokens; only the newest {loaded.context - 1} fit the model's context")
-    streams = [TextStream(tokenizer, row, stop) for row in ids]
-    written, counts, finish = [""] * len(ids), [0] * len(ids), ["length"] * len(ids)
-    ended = [False] * len(ids)
+    tokenizer, texts, rows = loaded.tokenizer, [], []
+    for text in prompts:
+        ids = tokenizer.encode(text) or [tokenizer.end]
+        if len(ids) >= loaded.context:
+            warn(f"the prompt {text[:20]!r}... has {len(ids)} tokens; only the newest {loaded.context - 1} fit the model's context")
+        texts += [text] * samples
+        rows += [ids] * samples
+    streams = [TextStream(tokenizer, ids, stop) for ids in rows]
+    written, counts, finish = [""] * len(rows), [0] * len(rows), [""] * len(rows)
     show = _in_order(stream, texts) if stream else None
-    sampler = Sampler(loaded.model, ids, settings, context=loaded.context, end=tokenizer.end)
+    sampler = Sampler(loaded.model, rows, settings, context=loaded.context, end=tokenizer.end)
     for step in sampler:
         for row, token in step:
             counts[row] += 1
             if token == tokenizer.end:
-                finish[row], ended[row] = "end", True
-            else:
-                written[row] += streams[row].push(token)
-                if streams[row].stopped:
-                    finish[row], ended[row] = "stop", True
-                    sampler.stop(row)
-            if ended[row]:
+                finish[row] = "end"
                 written[row] += streams[row].flush()
-        if show:
-            show(written, ended)
-    for row, done in enumerate(ended):
-        if not done:
-            written[row] += streams[row].flush()
+                continue
+            written[row] += streams[row].push(token)
+            if counts[row] == tokens:
+                finish[row] = "length"
+                written[row] += streams[row].flush()
             if streams[row].stopped:
                 finish[row] = "stop"
-    if show:
-        show(written, [True] * len(ids))
+                sampler.stop(row)
+        if show:
+            show(written, finish)
     continuations = [
         Continuation.model_validate({"prompt": p, "text": w, "tokens": n, "finish": f})
         for p, w, n, f in zip(texts, written, counts, finish, strict=True)
@@ -137,11 +132,11 @@ def _check_text(what: str, text: object) -> None:
         raise InputError(what, "is not valid text (it holds bytes that are not UTF-8)") from None
 
 
-def _in_order(stream: Callable[[str], None], prompts: list[str]) -> Callable[[list[str], list[bool]], None]:
-    """A function that is told all texts so far and shows what is new of the first unfinished one, and of those that are its turn."""
+def _in_order(stream: Callable[[str], None], prompts: list[str]) -> Callable[[list[str], list[str]], None]:
+    """A function that is told all texts so far, and why those that have ended did, and shows what is new of those whose turn it is."""
     current, shown = 0, -1
 
-    def show(written: list[str], ended: list[bool]) -> None:
+    def show(written: list[str], finish: list[str]) -> None:
         nonlocal current, shown
         while current < len(prompts):
             if shown < 0:
@@ -152,7 +147,7 @@ def _in_order(stream: Callable[[str], None], prompts: list[str]) -> Callable[[li
             if new := written[current][shown:]:
                 stream(new)
                 shown += len(new)
-            if not ended[current]:
+            if not finish[current]:
                 return
             stream("\n")
             current, shown = current + 1, -1
