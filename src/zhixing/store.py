@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhixing.errors import ArtifactError, InputError
-from zhixing.files import MANIFEST, open_folder, read_json, write_json
+from zhixing.files import open_folder, read_json, write_json
 
 Split = Literal["train", "valid"]
 Ids = NDArray[np.int64]
@@ -113,8 +113,8 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the whole data folder, as its manifest states it."""
-        return str(read_json(self.folder / MANIFEST).get("fingerprint", ""))
+        """Hash of the tokenizer and all tokens of the data folder, as `prepare` wrote it down."""
+        return str(read_json(self.folder / "fingerprint.json")["fingerprint"])
 
     @property
     def bytes(self) -> int:

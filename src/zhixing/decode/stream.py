@@ -28,8 +28,8 @@ class TextStream:
         return self._take(self._pieces.push(token), last=False)
 
     def flush(self) -> str:
-        """The rest, when no more tokens come."""
-        return self._take(self._pieces.flush(), last=True)
+        """The rest, when no more tokens come; a character that was never completed is left out."""
+        return self._take(self._pieces.flush().rstrip("\ufffd"), last=True)
 
     def _take(self, text: str, *, last: bool) -> str:
         if self.stopped:

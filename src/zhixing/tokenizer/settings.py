@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from zhixing.config import Settings
+from zhixing.corpus.pipeline import CorpusSettings
 
 
 class TokenizerSettings(Settings):
@@ -18,6 +19,12 @@ class TokenizerSettings(Settings):
     """Number of tokens; by default 4096 times the cube root of the megabytes of text, which keeps the embedding in proportion."""
     sample_characters: int = Field(default=30_000_000, ge=1)
     """Training looks at about so many characters, spread evenly over the text: more change little and cost memory."""
+
+
+class PrepareSettings(CorpusSettings):
+    """All settings of `prepare`."""
+
+    tokenizer: TokenizerSettings = TokenizerSettings()
 
 
 def usual_vocabulary(total_bytes: int) -> int:

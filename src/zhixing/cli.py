@@ -1,0 +1,161 @@
+"""The command line: one sub-command a verb, built from the verb's signature. It parses and prints; the verbs do the work.
+
+    positional parameter      argument               keyword-only parameter    --option
+    Annotated[T, "help"]      its help               settings                  dotted.key=value words
+    return value              lines, or with --json exactly one JSON object on stdout
+
+Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's mistake is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, get_args, get_origin
+
+from zhixing import VERBS, __version__
+from zhixing.config import Result
+from zhixing.errors import UserError, ZhixingError
+
+_SETTING = re.compile(r"[a-z_][a-z_0-9]*(\.[a-z_0-9]+)*=.*", re.DOTALL)
+
+
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    words = sys.argv[1:] if words is None else list(words)
+    try:
+        code = run(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = fail("interrupted", 1)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except ZhixingError as error:
+        code = fail(str(error), error.exit_code)
+    except Exception as error:
+        code = fail(_unexpected(error), 1)
+    sys.exit(code)
+
+
+def fail(message: str, code: int) -> int:
+    """Print one line about an error; returns the exit code."""
+    print(f"zhixing: error: {message}", file=sys.stderr)
+    return code
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command; returns the exit code. Errors are raised."""
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"zhixing {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(words[0], VERBS, n=1)
+        raise UserError(f"no command {words[0]!r}; " + (f"did you mean {near[0]}?" if near else f"commands are {', '.join(VERBS)}"))
+    return _command(words[0], list(words[1:]))
+
+
+def overview() -> str:
+    """What `zhixing --help` prints."""
+    lines = ["usage: zhixing COMMAND [ARGUMENTS] [--json]", "", "From a folder of text to a language model of your own.", ""]
+    for verb in VERBS:
+        summary = (function(verb).__doc__ or "").split("\n")[0]
+        lines.append(f"  {verb:<9} {summary}")
+    lines += ["", "zhixing COMMAND --help says more. A first run:", ""]
+    lines += ["  zhixing prepare TEXT... --out data/x", "  zhixing pretrain data/x --out runs/lm --minutes 10", "  zhixing generate runs/lm"]
+    return "\n".join(lines)
+
+
+def function(verb: str) -> Callable[..., Result]:
+    """The function that a verb is."""
+    return getattr(import_module(f"zhixing.verbs.{verb}"), verb)  # type: ignore[no-any-return]
+
+
+def _command(verb: str, words: list[str]) -> int:
+    import typer
+
+    call = function(verb)
+    asked: dict[str, Any] = {}
+
+    def command(**values: Any) -> None:
+        asked.update(values)
+
+    command.__signature__ = _signature(call)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
+    command.__doc__ = inspect.getdoc(call)
+    # Settings are dotted.key=value wherever they stand; a file of such a name goes first.
+    settings = [w for w in words if _SETTING.fullmatch(w) and not Path(w).exists()] if "settings" in inspect.signature(call).parameters else []
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(verb)(command)
+    tool = typer.main.get_command(app)
+    try:
+        tool.main([w for w in words if w not in settings], prog_name=f"zhixing {verb}", standalone_mode=False)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # typer's usage errors
+            message = " ".join(str(error.format_message()).split())
+            raise UserError(f"{message[:1].lower()}{message[1:].rstrip('.')}; see zhixing {verb} --help") from None
+        raise
+    if not asked:
+        return 0  # --help
+    as_json = asked.pop("as_json")
+    parameters = inspect.signature(call).parameters
+    if "settings" in parameters:
+        asked["settings"] = settings
+    streaming = "stream" in parameters and not as_json
+    if streaming:
+        asked["stream"] = _show
+    positional = [asked.pop(p.name) for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    result = call(*positional, **asked)
+    if as_json:
+        print(result.model_dump_json())
+    elif not streaming:
+        for line in result.lines():
+            print(line)
+    return 0
+
+
+def _show(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+def _signature(call: Callable[..., Result]) -> inspect.Signature:
+    """The verb's parameters as typer wants them."""
+    import typer
+
+    names = vars(import_module(call.__module__)) | {"Mapping": Mapping, "Sequence": Sequence}
+    found = []
+    for p in inspect.signature(call).parameters.values():
+        if p.name in ("settings", "stream"):
+            continue
+        annotation = eval(p.annotation, names) if isinstance(p.annotation, str) else p.annotation
+        kind, text = get_args(annotation) if get_origin(annotation) is Annotated else (annotation, "")
+        if list[str] in get_args(kind) and str in get_args(kind):
+            kind = list[str]
+        if p.kind is p.KEYWORD_ONLY:
+            option: Any = typer.Option(help=text)
+        else:
+            option = typer.Argument(help=text, show_default=False)
+        default = [p.default] if kind == list[str] and isinstance(p.default, str) else p.default
+        found.append(inspect.Parameter(p.name, p.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]))
+    as_json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
+    found.append(inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=as_json))
+    return inspect.Signature(found)
+
+
+def _unexpected(error: Exception) -> str:
+    """One line about a fault of the program itself, whose traceback is kept for a report."""
+    with tempfile.NamedTemporaryFile("w", prefix="zhixing-", suffix=".log", delete=False, encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]} (this is a fault of the program; details in {file.name})"

@@ -1,0 +1,44 @@
+"""Filters: documents that are not worth reading are left out, with the reason."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from zhixing.config import Settings
+from zhixing.corpus.document import Document, Dropped
+
+
+class FilterSettings(Settings):
+    """Which documents are left out."""
+
+    min_characters: int = Field(default=1, ge=1)
+    """Shorter ones are."""
+    max_characters: int | None = Field(default=None, ge=1)
+    """Longer ones are, where set."""
+
+
+class Lengths:
+    """The stage that leaves out what is empty, too short or too long."""
+
+    def __init__(self, settings: FilterSettings) -> None:
+        self.settings = settings
+
+    def __call__(self, batch: list[Document]) -> tuple[list[Document], list[Dropped]]:
+        """Documents of allowed length, and the others."""
+        kept, dropped = [], []
+        for document in batch:
+            if reason := self._reason(document.text):
+                dropped.append(Dropped.of(document, "filter", reason))
+            else:
+                kept.append(document)
+        return kept, dropped
+
+    def _reason(self, text: str) -> str | None:
+        size = len(text.strip())
+        if not size:
+            return "empty"
+        if size < self.settings.min_characters:
+            return "shorter than filter.min_characters"
+        if self.settings.max_characters is not None and size > self.settings.max_characters:
+            return "longer than filter.max_characters"
+        return None

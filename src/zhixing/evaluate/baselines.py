@@ -1,0 +1,68 @@
+"""What a model has to beat: bits per byte of the validation part under models that need no training run.
+
+    ngram5   5-gram model with interpolated Kneser-Ney smoothing over the same tokens, fitted to the training part
+    xz       the validation part compressed by xz, after the newest megabytes of the training part that its window holds
+    zstd     the same with zstandard, level 19, with a dictionary of training text
+
+All read at most a stated number of tokens and bytes of the training part, so that they stay a matter of seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import zstandard
+
+from zhixing.models.ngram import NGram
+from zhixing.store import Store
+
+TRAIN_TOKENS, VALID_TOKENS = 8_000_000, 1_000_000
+PREFIX_BYTES, VALID_BYTES = 8_000_000, 2_000_000
+ORDER = 5
+
+
+def baselines(train: Store, valid: Store, train_texts: Iterable[str], valid_texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Name -> {"bits_per_byte", and what it was measured on}."""
+    prefix, text = _bytes(train_texts, PREFIX_BYTES), _bytes(valid_texts, VALID_BYTES)
+    return {
+        f"ngram{ORDER}": _ngram(train, valid),
+        "xz": {"bits_per_byte": _xz(prefix, text), "after_bytes": len(prefix), "bytes": len(text)},
+        "zstd": {"bits_per_byte": _zstd(prefix, text), "after_bytes": len(prefix), "bytes": len(text)},
+    }
+
+
+def _ngram(train: Store, valid: Store) -> dict[str, Any]:
+    fitted = min(train.tokens, TRAIN_TOKENS)
+    model = NGram(train.vocabulary, ORDER).fit(train.read(0, fitted))
+    last = max(1, int((valid.offsets <= VALID_TOKENS).sum()) - 1)
+    stop = int(valid.offsets[last])
+    nats = model.nats(valid.read(0, stop))
+    bits = float(nats.sum()) / math.log(2) / max(1, int(valid.document_bytes[:last].sum()))
+    return {"bits_per_byte": bits, "after_tokens": fitted, "tokens": stop}
+
+
+def _bytes(texts: Iterable[str], most: int) -> bytes:
+    total = 0
+
+    def more(text: str) -> bool:
+        nonlocal total
+        total += len(text)
+        return total <= most
+
+    taken = b"\n".join(text.encode("utf-8") for text in itertools.takewhile(more, texts))
+    return taken[:most]
+
+
+def _xz(prefix: bytes, text: bytes) -> float:
+    """What the text adds to the compressed size of the training text before it."""
+    together, alone = (len(lzma.compress(data, preset=6)) for data in (prefix + text, prefix))
+    return 8 * (together - alone) / max(1, len(text))
+
+
+def _zstd(prefix: bytes, text: bytes) -> float:
+    dictionary = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return 8 * len(zstandard.ZstdCompressor(level=19, dict_data=dictionary).compress(text)) / max(1, len(text))

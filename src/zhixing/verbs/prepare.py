@@ -1,0 +1,230 @@
+"""The verb `prepare`: from text of any kind to a data folder.
+
+1. Files become documents; the stages of `corpus.pipeline` clean them and leave out what is not worth reading, with the reason.
+2. Documents are dealt out to the training and the validation part and written as JSON lines.
+3. A tokenizer is trained on a sample of the training part, or taken from elsewhere.
+4. Both parts are tokenized into the token store; statistics, baselines and a report are added.
+
+Nothing is held in memory but a batch, and the hashes of the documents seen. The folder appears when all of it is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zhixing import __version__
+from zhixing.config import Result, gather, resolve
+from zhixing.console import count, progress, say
+from zhixing.errors import InputError, SettingError
+from zhixing.files import human_bytes, new_folder, refuse_existing, sha256, write_json
+
+if TYPE_CHECKING:
+    from zhixing.corpus.readers import Source
+    from zhixing.corpus.stats import Statistics
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+ENCODE_BATCH = 256
+REPORT_DOCUMENTS = 2000
+
+
+class PrepareResult(Result):
+    """What `prepare` returns."""
+
+    data: str
+    documents: dict[str, int]
+    """Read, kept, dropped."""
+    parts: dict[str, dict[str, int]]
+    """Documents, bytes, characters, words and tokens of the training and the validation part."""
+    reasons: dict[str, int]
+    """Why documents were left out."""
+    languages: dict[str, int]
+    """Bytes by language."""
+    tokenizer: str
+    vocabulary: int
+    tokens_per_byte: float
+    baselines: dict[str, float]
+    """Bits per byte of the validation part under models that need no training run."""
+    fingerprint: str
+
+    def lines(self) -> Iterator[str]:
+        """The result for the terminal."""
+        d = self.documents
+        yield f"{self.data}: {d['kept']} documents kept of {d['read']}"
+        for reason, number in self.reasons.items():
+            yield f"  left out {number}: {reason}"
+        for name, part in self.parts.items():
+            yield f"  {name}: {part['documents']} documents, {human_bytes(part['bytes'])}, {count(part['words'])} words, {count(part['tokens'])} tokens"
+        yield f"  tokenizer: {self.tokenizer}, {self.vocabulary} tokens, {self.tokens_per_byte:.3f} tokens a byte"
+        yield "  to beat (bits per byte): " + ", ".join(f"{name} {bits:.3f}" for name, bits in self.baselines.items())
+        yield f"  report: {Path(self.data) / 'report.html'}"
+
+
+def prepare(
+    texts: Annotated[list[str], "Files, folders, globs, corpus names (see `zhixing get`), or - for standard input."],
+    *,
+    out: Annotated[Path, "The data folder to write."],
+    tokenizer: Annotated[Path | None, "A tokenizer.json, or a folder with one, to use instead of training one."] = None,
+    vocabulary: Annotated[int | None, "Number of tokens; the same as tokenizer.vocabulary."] = None,
+    config: Annotated[Path | None, "A TOML file of settings."] = None,
+    settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
+) -> PrepareResult:
+    """Turn text into training data: clean, deduplicate, split, tokenize, report.
+
+    Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
+    """
+    chosen, out = gather(config, settings), Path(out)
+    if vocabulary is not None:
+        if "tokenizer.vocabulary" in chosen:
+            raise SettingError("tokenizer.vocabulary", "and --vocabulary say the same; give one of them")
+        chosen["tokenizer.vocabulary"] = vocabulary
+    if tokenizer is not None and (named := [name for name in chosen if name.startswith("tokenizer.")]):
+        raise SettingError(named[0], "has no effect on a tokenizer that is given with --tokenizer; leave one of them out")
+    refuse_existing(out)
+
+    from zhixing.corpus import catalog
+    from zhixing.corpus.readers import expand
+    from zhixing.corpus.split import usual_share
+    from zhixing.tokenizer.tokenizer import Tokenizer
+    from zhixing.tokenizer.settings import PrepareSettings
+
+    asked = resolve(PrepareSettings, chosen)
+    given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
+    sources = expand(catalog.resolve(texts))
+    size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
+    share = asked.split.valid or usual_share(size)
+    with new_folder(out, "data") as folder:
+        statistics, inputs = _gather(sources, folder, asked, share, size)
+        parts = statistics.summary()["parts"]
+        if sum(part["documents"] for part in parts.values()) < 2:
+            raise InputError(
+                texts[0], "gives a single document, which cannot be split into training and validation; add text or set read.document=line"
+            )
+        if given is None:
+            from zhixing.tokenizer.train import train
+
+            say("training the tokenizer")
+            given = train(_texts(folder, "train"), asked.tokenizer, total_bytes=parts["train"]["bytes"])
+        given.save(folder / "tokenizer.json")
+        tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in ("train", "valid")}
+        summary = {**statistics.summary(), "valid_share": share}
+        result = _describe(out, folder, given, summary, tokens)
+        write_json(folder / "config.json", asked.model_dump())
+        write_json(folder / "lineage.json", {"inputs": inputs, "settings": dict(chosen), "zhixing": __version__})
+        write_json(folder / "result.json", result.model_dump())
+
+        from zhixing.evaluate.report import write_data_report
+
+        write_data_report(folder, out)
+    return result
+
+
+def _gather(sources: list[Source], folder: Path, asked: Any, share: float, size: int) -> tuple[Statistics, list[dict[str, Any]]]:
+    """Read, clean, split and write the documents; returns the counts and what was read."""
+    import zstandard
+
+    from zhixing.corpus.document import Document, Dropped
+    from zhixing.corpus.pipeline import run, stages
+    from zhixing.corpus.readers import read
+    from zhixing.corpus.split import split
+    from zhixing.corpus.stats import Statistics
+
+    statistics = Statistics()
+    (folder / "documents").mkdir()
+    with ExitStack() as stack:
+        rejects = stack.enter_context(open(folder / "dropped.jsonl", "w", encoding="utf-8"))
+        files = {
+            part: stack.enter_context(io.TextIOWrapper(zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "wb"), encoding="utf-8"))
+            for part in ("train", "valid")
+        }
+        bar = stack.enter_context(progress("reading", total=size or None, unit="B"))
+
+        def kept() -> Iterator[Document]:
+            for item in run(read(sources, asked.read), stages(asked)):
+                if isinstance(item, Dropped):
+                    statistics.dropped(item)
+                    record = {"source": item.source, "line": item.line, "stage": item.stage, "reason": item.reason, "text": item.text}
+                    rejects.write(json.dumps(record, ensure_ascii=True) + "\n")
+                else:
+                    bar.advance(len(item.text.encode("utf-8")))
+                    yield item
+
+        for document, part in split(kept(), share, asked.split.seed):
+            statistics.kept(document, part)
+            record = {"id": document.id, "text": document.text, "source": document.source}
+            files[part].write(json.dumps(record, ensure_ascii=False) + "\n")
+    inputs = [
+        {"path": str(s.path), "bytes": s.path.stat().st_size, "sha256": sha256(s.path)} if s.path.is_file() else {"path": str(s.path)} for s in sources
+    ]
+    return statistics, inputs
+
+
+def _texts(folder: Path, part: str) -> Iterator[str]:
+    """The texts of a part, from disk."""
+    import zstandard
+
+    with zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "rb") as file:
+        for line in io.TextIOWrapper(file, encoding="utf-8"):
+            yield json.loads(line)["text"]
+
+
+def _encode(folder: Path, part: str, tokenizer: Tokenizer, documents: int) -> int:
+    """Tokenize a part into the store; returns the number of tokens."""
+    from zhixing.store import Split, StoreWriter
+
+    name: Split = "train" if part == "train" else "valid"
+    with progress(f"tokenizing {part}", total=documents, unit="documents") as bar:
+        with StoreWriter(folder, name, tokenizer.vocabulary) as store:
+            for batch in _batches(_texts(folder, part), ENCODE_BATCH):
+                for text, ids in zip(batch, tokenizer.encode_batch(batch), strict=True):
+                    store.add([*ids, tokenizer.end], len(text.encode("utf-8")), len(text))
+                bar.advance(len(batch))
+    return store.tokens
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, Any], tokens: dict[str, int]) -> PrepareResult:
+    """Write statistics, tokenizer report and baselines; returns the verb's result."""
+    import itertools
+
+    from zhixing.evaluate.baselines import baselines
+    from zhixing.store import Store
+    from zhixing.tokenizer.report import report
+
+    for part, number in tokens.items():
+        summary["parts"][part]["tokens"] = number
+    write_json(folder / "statistics.json", summary)
+    write_json(folder / "tokenizer_report.json", report(tokenizer, itertools.islice(_texts(folder, "train"), REPORT_DOCUMENTS)))
+    found = baselines(Store(folder, "train"), Store(folder, "valid"), _texts(folder, "train"), _texts(folder, "valid"))
+    write_json(folder / "baselines.json", found)
+    digest = hashlib.sha256(tokenizer.fingerprint.encode())
+    for shard in sorted(folder.glob("*.bin")):
+        digest.update(sha256(shard).encode())
+    write_json(folder / "fingerprint.json", {"fingerprint": digest.hexdigest()})
+    return PrepareResult(
+        data=str(out),
+        documents=summary["documents"],
+        parts=summary["parts"],
+        reasons=summary["dropped"],
+        languages={name: c["bytes"] for name, c in summary["languages"].items()},
+        tokenizer=tokenizer.kind,
+        vocabulary=tokenizer.vocabulary,
+        tokens_per_byte=sum(tokens.values()) / max(1, sum(part["bytes"] for part in summary["parts"].values())),
+        baselines={name: entry["bits_per_byte"] for name, entry in found.items()},
+        fingerprint=digest.hexdigest(),
+    )
