@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from zhixing.nn.losses import IGNORE, cross_entropy
 
@@ -49,8 +50,9 @@ def test_in_autocast_the_loss_and_the_gradients_of_parameters_are_fp32(chunk):
 
 def test_without_gradients_chunks_compute_none():
     states, weight, targets = inputs()
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         assert not cross_entropy(states, weight, targets, chunk=4)[0].requires_grad
+    assert counter.get_total_flops() == 2 * states.numel() * len(weight)
 
 
 def test_large_logits_stay_finite():
