@@ -5,6 +5,8 @@ torch is imported inside the functions, so that a module that only names them st
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import sys
@@ -23,6 +25,7 @@ def pick(name: str = "auto") -> torch.device:
     """The torch device for `auto` (CUDA if there is one, else CPU), `cpu`, `cuda` or `cuda:N`."""
     import torch
 
+    keep_memory()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.partition(":")[0] not in ("cpu", "cuda"):
@@ -48,6 +51,19 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@lru_cache
+def keep_memory() -> None:
+    """Tell the C library to keep freed memory for the next step instead of giving it back to the system.
+
+    A training step frees and takes the same hundreds of megabytes each time; taken from the system they come as pages that fault one by
+    one, which has been measured to cost more time than the arithmetic. glibc only; elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        for parameter, value in ((-4, 0), (-1, -1), (-8, 1)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_ARENA_MAX: see mallopt(3)
+            libc.mallopt(parameter, value)
 
 
 def available_memory(device: torch.device) -> int:

@@ -49,7 +49,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Number format of products; weights and optimizer are fp32. auto: bf16 where the hardware has it."""
     compile: bool = True
-    """Whether torch.compile makes kernels for the model's trunk; if it fails, training goes on without."""
+    """Whether torch.compile makes kernels for the model's layers; if it fails, training goes on without."""
     seed: int = Field(default=1, ge=0)
     """Seed of initial weights, order of samples and dropout."""
     ema: float = Field(default=0.0, ge=0, lt=1)
@@ -106,7 +106,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
     """
     number = devices.dtype(settings.precision, device)
     if settings.compile:
-        compile_trunks(state.model)
+        compile_layers(state.model)
     first, in_a_row = True, 0
     while state.step < settings.steps:
         began = time.perf_counter()
@@ -121,7 +121,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
                 if not settings.compile or _out_of_memory(error):
                     raise
                 warn(f"torch.compile failed ({type(error).__name__}); training goes on without it, more slowly")
-                uncompile_trunks(state.model)
+                uncompile_layers(state.model)
                 torch.manual_seed(settings.seed * 1_000_003 + state.step)
                 loss = _gradients(state, objective, batch, targets, settings, device, number)
             first = False
@@ -201,36 +201,36 @@ def swap_average(state: State) -> None:
             p.data, state.ema[name] = state.ema[name], p.data
 
 
-def trunks(model: nn.Module) -> list[nn.Module]:
-    """The parts worth compiling: stacks of layers between embedding and head.
+def compile_layers(model: nn.Module) -> None:
+    """Let torch.compile make kernels for the model's repeated layers at their next call; those of the first serve all.
 
-    The embedding stays outside, because the compiled CPU kernel of its gradient adds in no fixed order, and training must be repeatable.
+    Embedding and head stay outside: the compiled CPU kernel of an embedding's gradient adds in no fixed order, and training is repeatable.
     """
-    return [module for name, module in model.named_modules() if name.rpartition(".")[2] == "trunk"]
+    for layer in _layers(model):
+        layer.compile(dynamic=False)
 
 
-def compile_trunks(model: nn.Module) -> None:
-    """Let torch.compile make kernels for the trunks at their next call."""
-    for trunk in trunks(model):
-        trunk.compile(dynamic=False)
-
-
-def uncompile_trunks(model: nn.Module) -> None:
+def uncompile_layers(model: nn.Module) -> None:
     """Go back to plain calls."""
-    for trunk in trunks(model):
-        trunk._compiled_call_impl = None
+    for layer in _layers(model):
+        layer._compiled_call_impl = None
 
 
 @contextmanager
 def uncompiled(model: nn.Module) -> Iterator[None]:
     """While the block runs, calls are plain: a few batches of another shape are not worth minutes of compiling."""
-    kept = [(trunk, trunk._compiled_call_impl) for trunk in trunks(model)]
-    uncompile_trunks(model)
+    kept = [(layer, layer._compiled_call_impl) for layer in _layers(model)]
+    uncompile_layers(model)
     try:
         yield
     finally:
-        for trunk, call in kept:
-            trunk._compiled_call_impl = call
+        for layer, call in kept:
+            layer._compiled_call_impl = call
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    repeated = getattr(model, "repeated", None)
+    return list(repeated()) if repeated is not None else []
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -24,7 +24,7 @@ from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, progress, say, warn
 from zhixing.errors import ArtifactError, Interrupted, SettingError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, sha256, sole_user, timestamp, write_json, write_text, writing
+from zhixing.files import MANIFEST, new_folder, open_folder, read_json, sha256, sole_user, write_json, write_text, writing
 
 if TYPE_CHECKING:
     import torch
@@ -177,7 +177,7 @@ def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[
     target = devices.pick(device)
     start, _ = starting_point(base, data, {})
     state = begin(recipe, train_store.vocabulary, target, start)
-    history = {"seconds": 0.0, "best": None, "best_step": 0, "since_best": 0, "spikes": 0} | restore(out, state)
+    history = {"seconds": 0.0, "best": None, "best_step": 0, "since_best": 0, "spikes": 0, "stopped_early": False} | restore(out, state)
     _rewind_log(out / "metrics.jsonl", state.step)
     context, masked = recipe.objective.context, recipe.objective.document_mask
     objective = Causal(Samples(train_store, context, recipe.train.seed, masked), recipe.objective)
@@ -222,7 +222,7 @@ class _Session:
         from zhixing.train.loop import train
 
         settings, steps = self.recipe.train, self.recipe.train.steps
-        if self.history.get("stopped_early"):
+        if self.history["stopped_early"]:
             return
         with _signals() as stop, open(self.out / "metrics.jsonl", "a", encoding="utf-8", buffering=1) as log:
             with progress("training", total=steps, unit="steps") as bar:
@@ -236,7 +236,9 @@ class _Session:
                     loss = None
                     if last or step.step % settings.validate_every == 0:
                         loss = self._validate(log.write)
-                    if last or self.history["stopped_early"] or loss == self.history["best"] or step.step % settings.save_every == 0 or stop.is_set():
+                    best = loss is not None and step.step == self.history["best_step"]
+                    due = last or best or stop.is_set() or step.step % settings.save_every == 0
+                    if due or self.history["stopped_early"]:
                         self._save(loss)
                     if self.history["stopped_early"]:
                         say(f"stopped early at step {step.step}: no better validation in {settings.patience} validations")
@@ -313,7 +315,7 @@ class _Session:
             best_step=self.history["best_step"],
             skipped=self.state.skipped,
             spikes=self.history["spikes"],
-            stopped_early=bool(self.history.get("stopped_early")),
+            stopped_early=bool(self.history["stopped_early"]),
         )
         write_json(self.out / "result.json", result.model_dump())
         write_run_report(self.out)
@@ -385,7 +387,7 @@ def _signals() -> Iterator[threading.Event]:
         say("stopping after this step; once more to stop at once")
         signal.signal(number, kept[number])
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept: dict[int, Any] = {int(number): signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield event
     finally:
