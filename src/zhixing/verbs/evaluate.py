@@ -91,7 +91,7 @@ def evaluate(
         unknown_tokens=scored.unknown,
         metrics=metrics,
     )
-    folder = out or (loaded.path / "eval" / name if (loaded.path / "manifest.json").is_file() else None)
+    folder = out or (loaded.path / "eval" / name if loaded.data is not None else None)
     if folder is not None:
         write_text(folder / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
         write_json(folder / "report.json", result.model_dump())
