@@ -26,10 +26,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from zhixing import device as devices
+from zhixing import pretrained
 from zhixing.config import resolve
 from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
-from zhixing.files import new_folder, open_folder, read_json, write_json
+from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
 from zhixing.models.shapes import DecoderModel
 from zhixing.tokenizer.tokenizer import Tokenizer
@@ -120,7 +121,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
     """
     path, target = Path(path), devices.pick(device)
-    if not (path / "manifest.json").is_file() and (path / "config.json").is_file():
+    if pretrained.is_folder(path):
         return _open_huggingface(path, target)
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = resolve(Recipe, read_json(path / "config.json"))
@@ -141,16 +142,20 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
         _load_weights(model, place / weights)
         data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
         return Loaded(
-            model.to(target).eval(), tokenizer, recipe.objective.context, path.name, manifest["files"][weights]["sha256"], path, data, target
+            model.to(target).eval(),
+            tokenizer,
+            recipe.objective.context,
+            path.name,
+            manifest["files"][weights]["sha256"],
+            path,
+            data,
+            target,
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
 
 
 def _open_huggingface(path: Path, device: torch.device) -> Loaded:
-    from zhixing.files import sha256
-    from zhixing.pretrained import load
-
-    found = load(path)
+    found = pretrained.load(path)
     fingerprint = sha256(sorted(path.glob("*.safetensors"))[0]) if any(path.glob("*.safetensors")) else ""
     return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
 

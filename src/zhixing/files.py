@@ -168,7 +168,7 @@ def open_folder(path: Path, kind: str, *, verify: bool | Iterable[str] = True) -
     if number > FORMAT:
         raise ArtifactError(path, f"was made by a newer version (Zhixing {manifest.get('zhixing', '?')}); upgrade to read it")
     if found != kind:
-        raise ArtifactError(path, f"is a {found} folder, and a {kind} folder is needed here")
+        raise ArtifactError(path, f"is a folder of kind {found}, and one of kind {kind} is needed here")
     hashed = set(files) if verify is True else set(verify or ())
     for name, record in files.items():
         member = path / name

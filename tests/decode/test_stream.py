@@ -42,7 +42,8 @@ def test_a_single_stop_string_cuts_exactly_before_it():
     assert "".join(stream("Hello\n\nUse", ["\n\nUser"])[0]) == "Hello\n\nUse"
 
 
-def test_half_a_character_at_the_end_is_left_out():
-    tokens = tokenizer().encode("行🙂")
-    out = TextStream(tokenizer())
-    assert "".join(out.push(token) for token in tokens[:-1]) + out.flush() == "行"
+def test_half_a_character_is_left_out():
+    tokens = tokenizer().encode("🙂")
+    for ids, text in (([*tokenizer().encode("行"), *tokens[:-1]], "行"), ([*tokens[:-1], *tokenizer().encode("行")], "行")):
+        out = TextStream(tokenizer())
+        assert "".join(out.push(token) for token in ids) + out.flush() == text

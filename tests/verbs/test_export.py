@@ -28,6 +28,17 @@ def test_what_is_exported_loads_in_transformers(folder):
     made, ids = pretrained.load(folder).model, torch.arange(20)[None]
     assert (oracle(ids).logits - made.logits(made(ids)[0])).abs().max() <= 1e-4
     assert "Qwen3ForCausalLM" in "".join(result.lines())
+    again = export(result.folder)  # an export is a model like any other
+    assert again.folder.name == "lm-hf-hf"
+
+
+def test_damage_to_an_export_is_noticed(folder):
+    place = export(folder).folder / "model.safetensors"
+    whole = bytearray(place.read_bytes())
+    whole[-5] ^= 1
+    place.write_bytes(whole)
+    with pytest.raises(ArtifactError, match="do not match its SHA-256"):
+        export(place.parent)
 
 
 def test_refusals(folder, tmp_path):

@@ -41,7 +41,7 @@ def test_greedy_equals_the_model(folder):
         if new[-1] == tokenizer().end:
             break
     [one] = generate(folder, prompt="知行", tokens=10, greedy=True).continuations
-    assert one.prompt + one.text == tokenizer().decode(ids + [token for token in new if token != tokenizer().end])
+    assert one.prompt + one.text == tokenizer().decode(ids + new).replace("\ufffd", "")  # the end is a mark, not text
     assert one.tokens == len(new)
 
 

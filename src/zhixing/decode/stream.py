@@ -1,4 +1,7 @@
-"""Tokens to text as they come: whole characters only, and never a piece of a stop string."""
+"""Tokens to text as they come: whole characters only, and never a piece of a stop string.
+
+A model that writes bytes may write some that make no character; they are left out.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,13 @@ class TextStream:
         return self._take(self._pieces.push(token), last=False)
 
     def flush(self) -> str:
-        """The rest, when no more tokens come; a character that was never completed is left out."""
-        return self._take(self._pieces.flush().rstrip("\ufffd"), last=True)
+        """The rest, when no more tokens come."""
+        return self._take(self._pieces.flush(), last=True)
 
     def _take(self, text: str, *, last: bool) -> str:
         if self.stopped:
             return ""
-        self._held += text
+        self._held += text.replace("\ufffd", "")
         found = [place for place in map(self._held.find, self._stop) if place >= 0]
         if found:
             self.stopped = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,26 +55,34 @@ def write(out: Path, model: DecoderModel, tokenizer: Tokenizer, context: int, *,
     model = model.cpu().float().eval()
     with new_folder(out, "export", extra={"to": "hf"}) as folder:
         pretrained.save(folder, model, settings, tokenizer, context)
-        before = transformers.logging.get_verbosity()
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
-        try:
+        with _quiet(transformers):
             theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-            words = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
-            automatic = transformers.AutoTokenizer.from_pretrained(folder)
-        finally:
-            transformers.logging.set_verbosity(before)
-        compare_tokens(tokenizer, words)
-        try:
-            compare_tokens(tokenizer, automatic)
-        except ZhixingError:
-            if llama.family(settings) != "qwen2":
-                raise
-            warn("AutoTokenizer of transformers reads Qwen2 models by Qwen's own rules; open this tokenizer with PreTrainedTokenizerFast")
-        difference, tokens = compare_logits(model, theirs, tokenizer, context)
-        compare_greedy(model, theirs, tokenizer, context)
+            compare_tokens(tokenizer, transformers.PreTrainedTokenizerFast.from_pretrained(folder))
+            try:
+                compare_tokens(tokenizer, transformers.AutoTokenizer.from_pretrained(folder))
+            except ZhixingError:
+                if llama.family(settings) != "qwen2":
+                    raise
+                warn("AutoTokenizer cuts words of Qwen2 models by Qwen's own rules; open this tokenizer with PreTrainedTokenizerFast")
+            difference, tokens = compare_logits(model, theirs, tokenizer, context)
+            compare_greedy(model, theirs, tokenizer, context)
         size = sum(file.stat().st_size for file in folder.iterdir())
     return Exported(llama.FAMILIES[llama.family(settings)], size, difference, tokens)
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without its warnings and bars: what matters of its work is said by us."""
+    logging = transformers.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def compare_tokens(ours: Tokenizer, theirs: Any) -> None:
@@ -82,7 +92,7 @@ def compare_tokens(ours: Tokenizer, theirs: Any) -> None:
     samples = [ours.decode(random.Random(seed).choices(vocabulary, k=500)) for seed in range(4)]  # any piece beside any other
     for text in (*TEXTS, *samples):
         ids = ours.encode(text)
-        if list(theirs(text)["input_ids"]) != ids:
+        if list(theirs(text, add_special_tokens=False)["input_ids"]) != ids:
             raise ZhixingError(f"not exported: transformers cuts {text[:20]!r} into other tokens")
         if theirs.decode(ids) != ours.decode(ids):
             raise ZhixingError(f"not exported: transformers reads the tokens of {text[:20]!r} back as another text")

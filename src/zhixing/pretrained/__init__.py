@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from zhixing.errors import ArtifactError, MissingPackage, ZhixingError
-from zhixing.files import read_json, write_json
+from zhixing.errors import ArtifactError, InputError, MissingPackage, ZhixingError
+from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import build
 from zhixing.models.llama import LlamaSettings
 from zhixing.models.shapes import DecoderModel
@@ -40,6 +40,15 @@ class Pretrained:
     """Tokens that the model was trained to see at once."""
 
 
+def is_folder(path: Path) -> bool:
+    """Whether this is a Hugging Face folder: it has a `config.json` that names a type of model, as no folder of ours does."""
+    try:
+        config = read_json(path / "config.json")
+    except InputError:
+        return False
+    return isinstance(config, dict) and "model_type" in config
+
+
 def load(source: Path | str) -> Pretrained:
     """Open a Hugging Face folder, or a repository on the hub by its id (`owner/name`), in fp32 on the CPU.
 
@@ -48,6 +57,8 @@ def load(source: Path | str) -> Pretrained:
     folder = _folder(source)
     if not (folder / "config.json").is_file():
         raise ArtifactError(folder, "is not a Hugging Face folder (it has no config.json)")
+    if (folder / MANIFEST).is_file():  # it was exported here, so that its bytes can be checked
+        open_folder(folder, "export")
     config = read_json(folder / "config.json")
     architecture, vocabulary, context = llama.settings(config, folder / "config.json")
     with torch.device("meta"):
