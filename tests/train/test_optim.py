@@ -1,0 +1,108 @@
+"""Optimizers, held against slow obvious versions."""
+
+import pytest
+import torch
+from torch import nn
+
+from zhixing.models import LlamaSettings, build
+from zhixing.train.optim import Muon, OptimSettings, Optimizer, orthogonalize
+
+
+def test_orthogonalize_comes_near_the_polar_factor():
+    torch.manual_seed(0)
+    for shape in ((3, 8, 8), (2, 6, 20), (1, 20, 6)):
+        x = torch.randn(shape)
+        u, _, vt = torch.linalg.svd(x, full_matrices=False)
+        got = orthogonalize(x).float()
+        values = torch.linalg.svdvals(got)
+        assert got.shape == x.shape
+        assert values.min() > 0.3
+        assert values.max() < 1.35
+        cosine = (got * (u @ vt)).sum((1, 2)) / (got.norm(dim=(1, 2)) * (u @ vt).norm(dim=(1, 2)))
+        assert (cosine > 0.95).all()
+
+
+def test_muon_steps_as_written_down():
+    torch.manual_seed(0)
+    start = torch.randn(4, 12)
+    p = nn.Parameter(start.clone())
+    optimizer = Muon([p], lr=0.1, momentum=0.95, weight_decay=0.5)
+    w, m = start.clone(), torch.zeros(4, 12)
+    for step in range(1, 4):
+        g = torch.randn(4, 12)
+        p.grad = g.clone()
+        optimizer.step()
+        mu = 0.85 + 0.10 * step / 300
+        m = mu * m + (1 - mu) * g
+        update = orthogonalize(((1 - mu) * g + mu * m)[None])[0].float()
+        w = w * (1 - 0.1 * 0.5) - 0.1 * 0.2 * 12**0.5 * update
+        torch.testing.assert_close(p.detach(), w, rtol=2e-2, atol=2e-3)
+
+
+def test_stacked_matrices_move_as_they_would_alone():
+    torch.manual_seed(0)
+    starts, gradients = torch.randn(3, 6, 6), torch.randn(3, 6, 6)
+    together = [nn.Parameter(s.clone()) for s in starts]
+    for p, g in zip(together, gradients, strict=True):
+        p.grad = g.clone()
+    Muon(together, 0.1, 0.9, 0.0).step()
+    for s, g, p in zip(starts, gradients, together, strict=True):
+        alone = nn.Parameter(s.clone())
+        alone.grad = g.clone()
+        Muon([alone], 0.1, 0.9, 0.0).step()
+        torch.testing.assert_close(alone, p, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["muon", "adamw", "sgd"])
+def test_all_parameters_move_and_state_survives(kind):
+    torch.manual_seed(0)
+    model = build(LlamaSettings(layers=2, width=32, heads=2, tied=False), 30)
+    settings = OptimSettings(kind=kind, learning_rate=0.01)
+    optimizer = Optimizer(model, settings)
+    gradients = [{name: torch.randn_like(p) for name, p in model.named_parameters()} for _ in range(3)]
+
+    def step(model, optimizer, gradient):
+        for name, p in model.named_parameters():
+            p.grad = gradient[name].clone()
+        optimizer.step(0.5)
+
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step(model, optimizer, gradients[0])
+    step(model, optimizer, gradients[1])
+    assert all(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+    torch.manual_seed(0)
+    twin = build(LlamaSettings(layers=2, width=32, heads=2, tied=False), 30)
+    twin.load_state_dict(model.state_dict())
+    resumed = Optimizer(twin, settings)
+    resumed.load({name: value.clone() for name, value in optimizer.tensors().items()})
+    step(model, optimizer, gradients[2])
+    step(twin, resumed, gradients[2])
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_sgd_is_torchs():
+    torch.manual_seed(0)
+    model = build(LlamaSettings(layers=1, width=16, heads=1), 20)
+    twin = build(LlamaSettings(layers=1, width=16, heads=1), 20)
+    twin.load_state_dict(model.state_dict())
+    ours = Optimizer(model, OptimSettings(kind="sgd", learning_rate=0.1, table_rate=0.1, vector_rate=0.1, weight_decay=0, momentum=0.9))
+    theirs = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    for _ in range(3):
+        for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        ours.step(1.0)
+        theirs.step()
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_kinds_of_parameters_get_their_own_rates():
+    model = build(LlamaSettings(layers=1, width=16, heads=1, tied=False), 20)
+    optimizer = Optimizer(model, OptimSettings(learning_rate=0.1, table_rate=0.2, vector_rate=0.3))
+    rates = {optimizer.names[p]: g["peak"] for part in optimizer.parts for g in part.param_groups for p in g["params"]}
+    assert set(rates) == {name for name, _ in model.named_parameters()}
+    assert rates["decoder.embedding.weight"] == rates["head.weight"] == 0.2
+    assert {rates[n] for n in rates if "norm" in n} == {0.3}
+    assert {rates[n] for n in rates if "qkv" in n or "down" in n} == {0.1}
