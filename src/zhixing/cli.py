@@ -1,7 +1,7 @@
 """The command line: one sub-command a verb, built from the verb's signature. It parses and prints; the verbs do the work.
 
     positional parameter      argument               keyword-only parameter    --option
-    Annotated[T, "help"]      its help               settings                  dotted.key=value words
+    Annotated[T, "help"]      its help               settings                  dotted.key=value words; --settings lists them
     return value              lines, or with --json exactly one JSON object on stdout
 
 Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's mistake is one line on stderr.
@@ -9,40 +9,63 @@ Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's m
 
 from __future__ import annotations
 
+import errno
 import inspect
+import io
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args, get_origin
 
 from zhixing import VERBS, __version__
-from zhixing.config import Result
+from zhixing.config import Result, Settings, manual
 from zhixing.errors import UserError, ZhixingError
 
-_SETTING = re.compile(r"[a-z_][a-z_0-9]*(\.[a-z_0-9]+)*=.*", re.DOTALL)
+_SETTING = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
+_MACHINE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EMFILE: "too many open files",
+    errno.EIO: "I/O error",
+}
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    words = sys.argv[1:] if words is None else list(words)
+    for stream in (sys.stdout, sys.stderr):  # Chinese gets through whatever the locale; what is not text at all is escaped
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-done folders are removed on the way out
     try:
-        code = run(words)
+        code = run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = fail("interrupted", 1)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()
         code = 0
     except ZhixingError as error:
         code = fail(str(error), error.exit_code)
+    except MemoryError:
+        code = fail("out of memory", 1)
     except Exception as error:
-        code = fail(_unexpected(error), 1)
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            _mute()
+            code = fail(f"{error.filename or 'standard output'}: {_MACHINE[error.errno]}", 1)
+        else:
+            code = fail(_unexpected(error), 1)
     sys.exit(code)
+
+
+def _mute() -> None:
+    """Let what is still to be written to stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, code: int) -> int:
@@ -74,7 +97,11 @@ def overview() -> str:
         summary = (function(verb).__doc__ or "").split("\n")[0]
         lines.append(f"  {verb:<9} {summary}")
     lines += ["", "zhixing COMMAND --help says more. A first run:", ""]
-    lines += ["  zhixing prepare TEXT... --out data/x", "  zhixing pretrain data/x --out runs/lm --minutes 10", "  zhixing generate runs/lm"]
+    lines += [
+        "  zhixing prepare TEXT... --out data/x",
+        "  zhixing pretrain data/x --out runs/lm --minutes 10",
+        "  zhixing generate runs/lm",
+    ]
     return "\n".join(lines)
 
 
@@ -87,6 +114,21 @@ def _command(verb: str, words: list[str]) -> int:
     import typer
 
     call = function(verb)
+    parameters = inspect.signature(call).parameters
+    settings: list[str] = []
+    if "settings" in parameters:
+        if "--settings" in words:
+            print(
+                "\n".join(
+                    [
+                        "Settings and their defaults. What is derived from time, data or machine is not their default.",
+                        *manual(_settings(verb)),
+                    ]
+                )
+            )
+            return 0
+        # Settings are dotted.key=value wherever they stand; a file of such a name goes first.
+        settings = [word for word in words if _SETTING.fullmatch(word) and not Path(word).exists()]
     asked: dict[str, Any] = {}
 
     def command(**values: Any) -> None:
@@ -94,14 +136,11 @@ def _command(verb: str, words: list[str]) -> int:
 
     command.__signature__ = _signature(call)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
-    command.__doc__ = inspect.getdoc(call)
-    # Settings are dotted.key=value wherever they stand; a file of such a name goes first.
-    settings = [w for w in words if _SETTING.fullmatch(w) and not Path(w).exists()] if "settings" in inspect.signature(call).parameters else []
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(verb)(command)
+    app.command(verb, help=_help(call), context_settings={"help_option_names": ["-h", "--help"]})(command)
     tool = typer.main.get_command(app)
     try:
-        tool.main([w for w in words if w not in settings], prog_name=f"zhixing {verb}", standalone_mode=False)
+        tool.main([word for word in words if word not in settings], prog_name=f"zhixing {verb}", standalone_mode=False)
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's usage errors
             message = " ".join(str(error.format_message()).split())
@@ -110,7 +149,7 @@ def _command(verb: str, words: list[str]) -> int:
     if not asked:
         return 0  # --help
     as_json = asked.pop("as_json")
-    parameters = inspect.signature(call).parameters
+    asked.pop("list_settings", None)
     if "settings" in parameters:
         asked["settings"] = settings
     streaming = "stream" in parameters and not as_json
@@ -126,6 +165,22 @@ def _command(verb: str, words: list[str]) -> int:
     return 0
 
 
+def _settings(verb: str) -> type[Settings]:
+    """The tree that a verb's dotted names live in."""
+    if verb == "prepare":
+        from zhixing.tokenizer.settings import PrepareSettings
+
+        return PrepareSettings
+    from zhixing.train.recipe import Recipe
+
+    return Recipe
+
+
+def _help(call: Callable[..., Result]) -> str:
+    """The docstring, without what only callers from Python want to know."""
+    return re.split(r"\s+(?:Raises `|stream:)", inspect.getdoc(call) or "")[0]
+
+
 def _show(text: str) -> None:
     print(text, end="", flush=True)
 
@@ -134,7 +189,7 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
     """The verb's parameters as typer wants them."""
     import typer
 
-    names = vars(import_module(call.__module__)) | {"Mapping": Mapping, "Sequence": Sequence}
+    names = vars(import_module(call.__module__))
     found = []
     for p in inspect.signature(call).parameters.values():
         if p.name in ("settings", "stream"):
@@ -149,8 +204,11 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
             option = typer.Argument(help=text, show_default=False)
         default = [p.default] if kind == list[str] and isinstance(p.default, str) else p.default
         found.append(inspect.Parameter(p.name, p.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]))
-    as_json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
-    found.append(inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=as_json))
+    flags: dict[str, Any] = {"as_json": typer.Option("--json", help="Print exactly one JSON object on stdout.")}
+    if "settings" in inspect.signature(call).parameters:
+        flags["list_settings"] = typer.Option("--settings", help="List all settings, which are given as dotted.key=value, and exit.")
+    for name, option in flags.items():
+        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]))
     return inspect.Signature(found)
 
 
@@ -158,4 +216,6 @@ def _unexpected(error: Exception) -> str:
     """One line about a fault of the program itself, whose traceback is kept for a report."""
     with tempfile.NamedTemporaryFile("w", prefix="zhixing-", suffix=".log", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]} (this is a fault of the program; details in {file.name})"
+    return (
+        f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]} (this is a fault of the program; details in {file.name})"
+    )

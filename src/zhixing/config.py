@@ -115,7 +115,9 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError) -> UserErro
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.rpartition(".")[2] == last][:1]
         near = near or [k for k in known if difflib.SequenceMatcher(None, last, k.rpartition(".")[2]).ratio() >= 0.75][:1]
         groups = sorted({k.partition(".")[0] for k in known})
-        return SettingError(name, f"unknown setting; did you mean {near[0]}?" if near else f"unknown setting; groups are {', '.join(groups)}")
+        return SettingError(
+            name, f"unknown setting; did you mean {near[0]}?" if near else f"unknown setting; groups are {', '.join(groups)}"
+        )
     message = str(first["msg"]).removeprefix("Value error, ")
     value = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r:.60}"
     return SettingError(name, f"{message[:1].lower()}{message[1:]}{value}") if name else UserError(f"settings: {message}")
@@ -150,3 +152,21 @@ def setting_names(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from setting_names(member, f"{prefix}{name}.")
         if not members:
             yield f"{prefix}{name}"
+
+
+def manual(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """All settings of a type with their defaults and meanings, as `--settings` shows them."""
+    for name, field in kind.model_fields.items():
+        members = list(_members(field.annotation))
+        for member in members:
+            which = f" (kind = {tag})" if len(members) > 1 and (tag := member.model_fields["kind"].default) else ""
+            yield f"\n{prefix}{name}{which}: {(member.__doc__ or '').partition(chr(10))[0]}"
+            yield from manual(member, f"{prefix}{name}.")
+        if not members:
+            yield f"  {prefix}{name} = {_toml(field.default)}"
+            if field.description:
+                yield f"      {' '.join(field.description.split())}"
+
+
+def _toml(value: Any) -> str:
+    return "(not set)" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
