@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import filelock
@@ -44,6 +45,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}:{error.lineno}", f"is not valid JSON ({error.msg})") from None
     except UnicodeDecodeError:
         raise InputError(path, "is not UTF-8 text") from None
+    except RecursionError:
+        raise InputError(path, "is nested too deeply to be read") from None
     except OSError as error:
         raise InputError(path, f"cannot be read ({reason(error)})") from None
 
@@ -64,7 +67,7 @@ def writing(where: object) -> Iterator[None]:
                 raise ZhixingError(f"{where}: the disk is full; free some space and run the command again") from error
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 raise ArtifactError(where, f"cannot be written ({reason(error)}); choose another place") from error
-            case errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ENAMETOOLONG:
+            case errno.ENOTDIR | errno.EEXIST | errno.ENOTEMPTY | errno.EISDIR | errno.ENAMETOOLONG:
                 raise ArtifactError(where, f"cannot be written ({reason(error)})") from error
         raise ZhixingError(f"{where}: writing failed ({reason(error)})") from error
 
@@ -117,18 +120,38 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
     refuse_existing(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             yield partial
             seal(partial, kind, extra=extra)
             if path.is_dir():
                 path.rmdir()  # empty, by refuse_existing
-            os.rename(partial, path)
+            partial.rename(path)
             _sync(path.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that are no longer there left half-filled for the same place."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}{_PARTIAL}*"):
+        number = partial.name.rpartition("-")[2]
+        if number == str(os.getpid()) or (number.isdigit() and not _alive(int(number))):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # no harmless way to ask
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def refuse_existing(path: Path) -> None:
@@ -162,21 +185,24 @@ def open_folder(path: Path, kind: str, *, verify: bool | Iterable[str] = True) -
         raise ArtifactError(path, f"is not a Zhixing {kind} folder (it has no {MANIFEST})")
     try:
         manifest = read_json(path / MANIFEST)
-        found, number, files = manifest["kind"], int(manifest["format"]), dict(manifest["files"])
-    except (InputError, KeyError, TypeError, ValueError):
+        found = manifest["kind"]
+        if int(manifest["format"]) > FORMAT:
+            raise ArtifactError(path, f"was made by a newer version (Zhixing {manifest.get('zhixing', '?')}); upgrade to read it")
+        files = {name: (int(record["bytes"]), str(record["sha256"])) for name, record in manifest["files"].items()}
+        if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
+            raise ValueError("a member outside the folder")
+    except (InputError, AttributeError, KeyError, TypeError, ValueError):
         raise ArtifactError(path, f"its {MANIFEST} is damaged or not Zhixing's") from None
-    if number > FORMAT:
-        raise ArtifactError(path, f"was made by a newer version (Zhixing {manifest.get('zhixing', '?')}); upgrade to read it")
     if found != kind:
         raise ArtifactError(path, f"is a folder of kind {found}, and one of kind {kind} is needed here")
     hashed = set(files) if verify is True else set(verify or ())
-    for name, record in files.items():
+    for name, (size, digest) in files.items():
         member = path / name
         if not member.is_file():
             raise ArtifactError(path, f"is damaged: {name} is missing")
-        if member.stat().st_size != record["bytes"]:
-            raise ArtifactError(path, f"is damaged: {name} has {member.stat().st_size} bytes, not {record['bytes']}")
-        if name in hashed and sha256(member) != record["sha256"]:
+        if member.stat().st_size != size:
+            raise ArtifactError(path, f"is damaged: {name} has {member.stat().st_size} bytes, not {size}")
+        if name in hashed and sha256(member) != digest:
             raise ArtifactError(path, f"is damaged: the bytes of {name} do not match its SHA-256")
     return dict(manifest)
 
