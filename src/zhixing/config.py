@@ -52,10 +52,10 @@ def gather(config: Path | None, words: Mapping[str, Any] | Sequence[str] | None)
     if config is not None:
         try:
             chosen.update(_flatten(tomllib.loads(Path(config).read_text(encoding="utf-8"))))
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(config, f"is not valid TOML ({error})") from None
         except UnicodeDecodeError:
             raise InputError(config, "is not UTF-8 text") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(config, f"is not valid TOML ({error})") from None
         except OSError as error:
             raise InputError(config, f"cannot be read ({reason(error)})") from None
     if isinstance(words, Mapping):
@@ -72,9 +72,12 @@ def gather(config: Path | None, words: Mapping[str, Any] | Sequence[str] | None)
 def parse_value(text: str) -> Any:
     """A value typed on the command line: TOML notation where it is one (`3`, `1e-3`, `true`, `[1, 2]`), else the bare string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+        match tomllib.loads(f"value = {text}"):
+            case {"value": value, **others} if not others:
+                return value
+    except (ValueError, RecursionError):
+        pass
+    return text
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -88,7 +91,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def resolve(kind: type[S], chosen: Mapping[str, Any], derived: Mapping[str, Any] | None = None) -> S:
     """Validated settings of type `kind` from dotted names; `chosen` (the user's) wins over `derived` (the plan's)."""
     tree: dict[str, Any] = {}
-    for name, value in {**(derived or {}), **chosen}.items():
+    kinds = {f"{name}.kind": kind for name, kind in _usual_kinds(kind)}
+    for name, value in {**kinds, **(derived or {}), **chosen}.items():
         *path, last = name.split(".")
         node = tree
         for step in path:
@@ -104,12 +108,21 @@ def resolve(kind: type[S], chosen: Mapping[str, Any], derived: Mapping[str, Any]
         raise _explain(kind, error) from None
 
 
+def _usual_kinds(kind: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Which member of a union is meant where `kind` is not given: the default's."""
+    for name, field in kind.model_fields.items():
+        if len(list(_members(field.annotation))) > 1:
+            yield name, field.get_default(call_default_factory=True).kind
+
+
 def _explain(kind: type[BaseModel], error: pydantic.ValidationError) -> UserError:
     """The first complaint of pydantic, as one line with the dotted name and, for unknown names, the nearest known one."""
     known = sorted(set(setting_names(kind)))
     unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
     first = unknown[0] if unknown else error.errors()[0]
     name = ".".join(str(part) for part in first["loc"] if not _is_tag(part, kind))
+    if unknown and name in known:
+        return SettingError(name, f"is no setting of {name.rpartition('.')[0]}.kind = {first['loc'][-2]}, but of another")
     if unknown:
         last = name.rpartition(".")[2]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.rpartition(".")[2] == last][:1]
@@ -118,6 +131,8 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError) -> UserErro
         return SettingError(
             name, f"unknown setting; did you mean {near[0]}?" if near else f"unknown setting; groups are {', '.join(groups)}"
         )
+    if first["type"] == "union_tag_invalid":
+        return SettingError(f"{name}.kind", f"is one of {first['ctx']['expected_tags']}, not {first['ctx']['tag']!r}")
     message = str(first["msg"]).removeprefix("Value error, ")
     value = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r:.60}"
     return SettingError(name, f"{message[:1].lower()}{message[1:]}{value}") if name else UserError(f"settings: {message}")

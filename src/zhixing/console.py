@@ -100,7 +100,7 @@ def track(items: Iterable[T], description: str, total: float | None = None, unit
 def count(number: float) -> str:
     """A number for people: `950`, `12.3 k`, `4.56 M`."""
     for limit, divisor, suffix in ((1e3, 1, ""), (1e6, 1e3, " k"), (1e9, 1e6, " M"), (1e12, 1e9, " G"), (float("inf"), 1e12, " T")):
-        if abs(number) < limit:
+        if abs(number) < 0.9995 * limit:  # three digits, rounded, still fit
             return f"{number / divisor:.3g}{suffix}"
     raise AssertionError("unreachable")
 

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import re
 import sys
 import time
 from functools import lru_cache
@@ -28,10 +29,12 @@ def pick(name: str = "auto") -> torch.device:
     keep_memory()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise SettingError("device", f"is auto, cpu or cuda, not {name!r}")
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name):
+        raise SettingError("device", f"is auto, cpu, cuda or cuda:N, not {name!r}")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise SettingError("device", "is cuda, but no CUDA device is present here; use cpu")
+    if int(name.partition(":")[2] or 0) >= max(1, torch.cuda.device_count()):
+        raise SettingError("device", f"is {name}, but there are only {torch.cuda.device_count()} CUDA devices here, counted from 0")
     return torch.device(name)
 
 

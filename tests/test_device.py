@@ -1,0 +1,48 @@
+import json
+
+import pytest
+import torch
+
+from zhixing import device
+from zhixing.errors import SettingError
+
+CPU = torch.device("cpu")
+
+
+def test_names_of_devices():
+    assert device.pick("cpu") == CPU
+    assert device.pick("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "cuda:x", "cuda:99", "cuda", "mps", "cpu:1:2"])
+def test_a_device_that_is_not_there_is_a_mistake_of_the_user(name):
+    if name == "cuda" and torch.cuda.is_available():
+        pytest.skip("a CUDA device is present")
+    with pytest.raises(SettingError, match="setting device"):
+        device.pick(name)
+
+
+def test_number_formats():
+    assert device.dtype("fp32", CPU) == torch.float32
+    assert device.dtype("bf16", CPU) == torch.bfloat16
+    assert device.dtype("auto", CPU) == (torch.bfloat16 if device.has_bf16(CPU) else torch.float32)
+
+
+def test_memory_is_measured_in_bytes():
+    assert 1 << 24 < device.available_memory(CPU) < 1 << 50
+    before = device.peak_memory()
+    held = torch.ones(1 << 25)
+    assert device.peak_memory(CPU) >= before
+    assert device.peak_memory() > held.numel() * 4
+
+
+def test_the_peak_is_that_of_a_product():
+    rate = device.matmul_peak(CPU, torch.float32, size=128, seconds=0.05)
+    assert 1e7 < rate < 1e16
+
+
+def test_the_record_of_the_machine_can_be_written_down():
+    record = device.environment()
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["processor"]
+    json.dumps(record)
