@@ -82,7 +82,7 @@ def test_a_value_cannot_smuggle_in_another_setting():
         (["paint.color=red"], "setting paint.color: unknown setting; did you mean paint.colour?"),
         (["colour=red"], "setting colour: unknown setting; did you mean paint.colour?"),
         (["Size=3"], "setting Size: unknown setting; did you mean size?"),
-        (["zzz.yyy=1"], "setting zzz: unknown setting; groups are"),
+        (["zzz.yyy=1"], "setting zzz.yyy: unknown setting; groups are"),
         (["size=big"], "setting size: input should be a valid integer"),
         (["size=1.5"], "setting size: input should be a valid integer"),
         (["size="], "setting size: input should be a valid integer"),

@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's m
 
 from __future__ import annotations
 
+import codecs
 import errno
 import inspect
 import io
@@ -38,9 +39,10 @@ _MACHINE = {
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):  # Chinese gets through whatever the locale; what is not text at all is escaped
+    codecs.register_error("as_it_was", _as_it_was)
+    for stream in (sys.stdout, sys.stderr):  # Chinese gets through, whatever the locale
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="as_it_was")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-done folders are removed on the way out
     try:
         code = run(sys.argv[1:] if words is None else words)
@@ -61,6 +63,14 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         else:
             code = fail(_unexpected(error), 1)
     sys.exit(code)
+
+
+def _as_it_was(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of a file name that are no text are written as they came; other surrogates are spelt out."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _mute() -> None:

@@ -121,6 +121,10 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError) -> UserErro
     unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
     first = unknown[0] if unknown else error.errors()[0]
     name = ".".join(str(part) for part in first["loc"] if not _is_tag(part, kind))
+    inside = first["input"]
+    while unknown and isinstance(inside, dict) and inside:  # a group that there is not: name what the user has typed
+        key, inside = next(iter(inside.items()))
+        name = f"{name}.{key}"
     if unknown and name in known:
         return SettingError(name, f"is no setting of {name.rpartition('.')[0]}.kind = {first['loc'][-2]}, but of another")
     if unknown:

@@ -1,0 +1,245 @@
+import ast
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zhixing
+from zhixing import cli
+from zhixing.errors import UserError
+
+HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "rich.progress")
+
+
+def command(*words, **changes):
+    """The command line as a process of its own."""
+    environment = os.environ | {"ZHIXING_CACHE": str(changes.pop("cache", "/nonexistent"))}
+    return subprocess.run(
+        [sys.executable, "-m", "zhixing", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+        **changes,
+    )
+
+
+def fails(capsys, *words):
+    """Run in this process; returns the exit code and the only line on stderr."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(map(str, words)))
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert len(seen.err.splitlines()) == 1
+    assert seen.err.startswith("zhixing: error: ")
+    return caught.value.code, seen.err.removeprefix("zhixing: error: ").strip()
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were():
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_exported_names_are_frozen():
+    assert zhixing.__all__ == [
+        "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "generate", "get", "open_model", "plan", "prepare",
+        "pretrain",
+    ]  # fmt: skip
+    assert zhixing.VERBS == ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+    for name in zhixing.__all__:
+        assert getattr(zhixing, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'pretend'"):
+        _ = zhixing.pretend
+
+
+def test_every_verb_is_a_file_and_every_file_a_verb():
+    files = {p.stem for p in (Path(zhixing.__file__).parent / "verbs").glob("*.py")} - {"__init__"}
+    assert files == set(zhixing.VERBS)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["get", "--help"], *([verb, "-h"] for verb in zhixing.VERBS[1:])], ids=" ".join
+)
+def test_help_loads_nothing_heavy(words):
+    script = f"""
+import sys
+from zhixing.cli import run
+run({words!r})
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_overview_names_every_verb_with_its_summary(capsys):
+    assert cli.run([]) == 0
+    text = capsys.readouterr().out
+    for verb in zhixing.VERBS:
+        summary = inspect.getdoc(cli.function(verb)).splitlines()[0]
+        assert summary.endswith((".", ":"))
+        assert f"  {verb:<9} {summary}" in text
+
+
+@pytest.mark.parametrize("verb", zhixing.VERBS)
+def test_help_shows_every_parameter_with_its_meaning(verb, capsys):
+    assert cli.run([verb, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Raises" not in text
+    for name, parameter in inspect.signature(cli.function(verb)).parameters.items():
+        if name in ("settings", "stream"):
+            continue
+        assert ("--" + name.replace("_", "-") if parameter.kind is parameter.KEYWORD_ONLY else name) in text
+        annotated = ast.parse(parameter.annotation, mode="eval").body
+        meaning = annotated.slice.elts[1].value
+        assert " ".join(meaning.split()) in text
+    assert "--json" in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "names"), [("prepare", ["read.text_field", "tokenizer.kind"]), ("pretrain", ["model.layers", "optim.kind"])]
+)
+def test_settings_are_listed(verb, names, capsys):
+    assert cli.run([verb, "--settings"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} = " in text for name in names)
+
+
+def test_version(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"zhixing {zhixing.__version__}\n"
+    assert command("-V").stdout == f"zhixing {zhixing.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["pretain"], "no command 'pretain'; did you mean pretrain?"),
+        (["--jsn"], "no command '--jsn'; commands are get, prepare"),
+        (["prepare"], "missing"),
+        (["prepare", "--out"], "--out"),
+        (["prepare", "x.txt"], "--out"),
+        (["prepare", "x.txt", "--out", "o", "--nonsense"], "--nonsense"),
+        (["prepare", "x.txt", "--out", "o", "--vocabulary", "many"], "invalid value for '--vocabulary'"),
+        (["pretrain", "data", "--out", "o", "--minutes", "ten"], "invalid value for '--minutes'"),
+        (["generate", "a", "b"], "unexpected extra argument"),
+        (["export", "x", "--to", "hff"], "setting to: "),
+        (["prepare", "absent.txt", "--out", "o"], "absent.txt: no such file or folder"),
+        (["pretrain", "absent", "--out", "o"], "absent: no such data folder"),
+        (["prepare", "x.txt", "--out", "o", "Read.encoding=utf-8"], "setting Read.encoding: unknown setting; did you mean read.encoding?"),
+    ],
+)
+def test_a_mistake_is_one_line(words, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("some text")
+    code, line = fails(capsys, *words)
+    assert code == 2
+    assert says in line
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.txt"]
+
+
+def test_settings_are_taken_from_wherever_they_stand(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a=b.txt").write_text("a file goes before a setting of its name\n\nand has two parts")
+    Path("poems").mkdir()
+    for number in range(30):
+        Path(f"poems/{number}.txt").write_text(f"poem number {number}, {number * number} lines of it")
+    assert (
+        cli.run(["prepare", "tokenizer.kind=char", "a=b.txt", "read.document=paragraph", "poems", "--out", "d", "split.seed=3", "--json"])
+        == 0
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert result["documents"]["kept"] == 32
+    assert result["tokenizer"] == "char"
+
+
+def test_json_is_exactly_one_object(tmp_path):
+    done = command("get", "--json", cache=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+    names = [corpus["name"] for corpus in json.loads(done.stdout)["corpora"]]
+    assert "shakespeare" in names
+    failed = command("evaluate", tmp_path / "absent", "--json")
+    assert (failed.returncode, failed.stdout) == (2, "")
+
+
+def test_python_and_command_line_are_the_same_function(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZHIXING_CACHE", str(tmp_path))
+    assert zhixing.get().model_dump() == json.loads(command("get", "--json", cache=tmp_path).stdout)
+
+
+def test_chinese_gets_through_any_locale(tmp_path):
+    for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "latin-1"}):
+        environment = os.environ | locale
+        words = [sys.executable, "-m", "zhixing", "prepare", "知行.txt", "--out", "o"]
+        done = subprocess.run(words, capture_output=True, env=environment, cwd=tmp_path, timeout=60, check=False)
+        assert done.returncode == 2
+        assert "知行.txt: no such file or folder" in done.stderr.decode("utf-8")
+
+
+def test_names_that_are_no_text_come_out_as_they_went_in(tmp_path):
+    words = [sys.executable, "-m", "zhixing", "prepare", b"\xff.txt", "--out", b"\xfe"]
+    done = subprocess.run(words, capture_output=True, cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"zhixing: error: \xff.txt: no such file")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_is_said():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "zhixing", "get"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "zhixing: error: standard output: the disk is full\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "zhixing", "get"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_leaves_nothing(number, tmp_path):
+    words = [sys.executable, "-m", "zhixing", "prepare", "-", "--out", str(tmp_path / "d")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob(".d.partial-*")):  # waits for more text from stdin
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (1, "", "zhixing: error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_the_program_is_one_line_and_a_file(capsys, monkeypatch):
+    def broken(words):
+        raise AssertionError("this\ncannot be")
+
+    monkeypatch.setattr(cli, "run", broken)
+    code, line = fails(capsys, "get")
+    assert code == 1
+    assert line.startswith("unexpected AssertionError: this cannot be (this is a fault of the program; details in ")
+    log = Path(re.search(r"details in (.*)\)$", line)[1])
+    assert "Traceback" in log.read_text()
+    log.unlink()
+
+
+def test_usage_errors_are_users_errors():
+    with pytest.raises(UserError):
+        cli.run(["prepare"])
