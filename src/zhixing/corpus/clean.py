@@ -9,11 +9,15 @@ from typing import Literal
 from zhixing.config import Settings
 from zhixing.corpus.document import Document, Dropped
 
-_BREAKS = re.compile("\r\n?|[\u0085\u2028\u2029\v\f]")
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufff9-\ufffb\ud800-\udfff]")
-_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f]")
-_TRAILING = re.compile("[ \t\u3000]+$", re.MULTILINE)
+_BREAKS = re.compile("\r\n?|[\v\f\u0085\u2028\u2029]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # C0 and C1, but for tabs and line ends
+    "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"  # invisible; joiners stay, they change what is read
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
 _EMPTY_LINES = re.compile("\n{3,}")
+_PLAIN = re.compile("[\t\n -~]*")
 
 
 class CleanSettings(Settings):
@@ -28,17 +32,21 @@ class CleanSettings(Settings):
 
 
 def clean(text: str, settings: CleanSettings) -> str:
-    """The text, cleaned; cleaning it again changes nothing."""
+    """The text, cleaned; cleaning it again changes nothing. Halves of surrogate pairs, which no file can hold, go in any case."""
+    if not (text.isascii() and _PLAIN.fullmatch(text)):
+        if settings.whitespace:
+            text = _BREAKS.sub("\n", text)
+        if settings.controls:
+            text = _CONTROLS.sub("", text)
+        text = _SURROGATES.sub("", text)
+        if settings.unicode != "none":
+            text = unicodedata.normalize(settings.unicode, text)  # gives back the same object where nothing is to do
+        if settings.whitespace:
+            text = _SPACES.sub(" ", text)
     if settings.whitespace:
-        text = _BREAKS.sub("\n", text)
-    if settings.controls and not text.isprintable():
-        text = _INVISIBLE.sub("", text)
-    if settings.unicode != "none" and not unicodedata.is_normalized(settings.unicode, text):
-        text = unicodedata.normalize(settings.unicode, text)
-    if settings.whitespace:
-        text = _SPACES.sub(" ", text)
-        text = _TRAILING.sub("", text)
-        text = _EMPTY_LINES.sub("\n\n", text).strip("\n")
+        text = "\n".join([line.rstrip(" \t\u3000") for line in text.split("\n")]).strip("\n")
+        if "\n\n\n" in text:
+            text = _EMPTY_LINES.sub("\n\n", text)
     return text
 
 

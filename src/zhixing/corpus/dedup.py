@@ -6,7 +6,7 @@ from zhixing.corpus.document import Document, Dropped
 
 
 class ExactDuplicates:
-    """The stage that leaves out copies. It remembers 16 bytes of hash a document."""
+    """The stage that leaves out copies. It remembers a hash of 16 bytes a document, which takes about 90 bytes of memory."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()

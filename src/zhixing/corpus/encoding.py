@@ -1,20 +1,26 @@
-"""Which encoding a file is in, from its first bytes; then text lines in constant memory.
+"""Bytes to text lines in constant memory, whatever the encoding.
 
 1. A byte-order mark decides.
-2. NUL bytes in a pattern mean UTF-16 or UTF-32 without a mark; other NULs mean that this is no text.
-3. Valid UTF-8 is UTF-8: other encodings are hardly ever valid UTF-8 by chance.
-4. GB18030 and Big5 are told apart by which of them decodes to more frequent characters; latin-1 (as Windows-1252) is what remains.
+2. NUL bytes in a pattern mean UTF-16 without a mark; other NULs mean that this is no text.
+3. Valid UTF-8 is UTF-8: other encodings are hardly ever valid UTF-8 by chance. A broken byte here and there does not change that.
+4. GB18030 and Big5 are told apart by which of them gives more frequent Chinese characters.
+5. Text with few accents is Western (Windows-1252, which contains latin-1); for the rest charset-normalizer is asked.
+
+As long as all bytes are ASCII nothing has to be decided: the first other byte, wherever it stands, starts the search.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from zhixing.errors import InputError
+
 SAMPLE = 1 << 18
-"""Bytes that are looked at."""
+"""Bytes that are looked at, and read at a time."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -24,87 +30,132 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# The fifty most frequent characters of Simplified and of Traditional Chinese prose cover a quarter to a third of it.
-_FREQUENT = set("的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年過這個們來為國說時會對於著與後")
+# The most frequent characters of Simplified and of Traditional Chinese prose, and marks, make a quarter to a third of it.
+_FREQUENT = set(
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年過這個們來為國說時會對於著與後，。、"
+)
+
+_BROKEN = "\udcff"
+"""Stands for bytes that are not in the encoding; no text can hold it."""
+codecs.register_error("zhixing.broken", lambda error: (_BROKEN, getattr(error, "end", 0)))
 
 
 def detect(sample: bytes) -> str | None:
-    """Name of the encoding of a file that begins with these bytes; None when it is no text."""
+    """Name of the encoding of text that begins with these bytes (the last character may be cut); None when it is no text."""
     for mark, name in _MARKS:
         if sample.startswith(mark):
             return name
-    if not sample:
-        return "utf-8"
     if b"\0" in sample:
         return _wide(sample)
-    if _decodes(sample, "utf-8"):
+    if _is_utf8(sample):
         return "utf-8"
-    if _binary(sample):
+    if _controls(sample) > 0.02:
         return None
-    chinese = [(name, _chineseness(sample, name)) for name in ("gb18030", "big5hkscs")]
-    name, share = max(chinese, key=lambda pair: pair[1])
-    if share > 0.02:
-        return name
-    return _by_statistics(sample)
+    share, name = max((_chineseness(sample, name), name) for name in ("big5hkscs", "gb18030"))
+    return name if share > 0.02 else _western_or_else(sample)
 
 
 def _wide(sample: bytes) -> str | None:
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    half = len(sample) // 2
-    if half and odd > 0.3 * half and even < 0.05 * half:
-        return "utf-16-le"
-    if half and even > 0.3 * half and odd < 0.05 * half:
-        return "utf-16-be"
+    """UTF-16 without a mark has NULs at every other place where it is Western, and reads as Chinese where it is Chinese."""
+    for name, high in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[0::2])):
+        if high.count(0) > 0.3 * len(high) and sample.count(0) < 1.1 * high.count(0):
+            return name
+        if _chineseness(sample, name) > 0.02:
+            return name
     # A few stray NULs in what is otherwise text are for the cleaner to remove.
-    if sample.count(0) < 0.01 * len(sample) and _decodes(sample, "utf-8"):
-        return "utf-8"
-    return None
+    return "utf-8" if sample.count(0) < 0.01 * len(sample) and _is_utf8(sample) else None
 
 
-def _decodes(sample: bytes, name: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(name)().decode(sample, final=len(sample) < SAMPLE)  # the last character may be cut
-    except UnicodeDecodeError:
-        return False
-    return True
+def _decode(sample: bytes, name: str) -> str:
+    return codecs.getincrementaldecoder(name)("zhixing.broken").decode(sample)
 
 
-def _binary(sample: bytes) -> bool:
-    controls = sum(sample.count(bytes([b])) for b in range(32) if b not in (9, 10, 12, 13, 27))
-    return controls > 0.02 * len(sample)
+def _is_utf8(sample: bytes) -> bool:
+    text = _decode(sample, "utf-8")
+    broken = text.count(_BROKEN)
+    return not broken or 10 * broken < len(re.findall("[^\x00-\x7f\udcff]", text))
+
+
+def _controls(sample: bytes) -> float:
+    """Share of control characters other than those of text."""
+    return sum(sample.count(bytes([b])) for b in range(32) if b not in (9, 10, 12, 13, 27)) / len(sample)
 
 
 def _chineseness(sample: bytes, name: str) -> float:
-    """Share of frequent Chinese characters in what is not ASCII, 0 where the bytes cannot be that encoding."""
-    try:
-        text = codecs.getincrementaldecoder(name)().decode(sample, final=False)
-    except UnicodeDecodeError:
+    """Share of frequent Chinese characters in what is not ASCII; 0 where the bytes are not in that encoding."""
+    beyond = re.findall("[^\x00-\x7f]", _decode(sample, name))
+    if not beyond or beyond.count(_BROKEN) > 0.01 * len(beyond):
         return 0.0
-    beyond = [c for c in text if c > "\x7f"]
-    return sum(c in _FREQUENT for c in beyond) / len(beyond) if beyond else 0.0
+    return sum(c in _FREQUENT for c in beyond) / len(beyond)
 
 
-def _by_statistics(sample: bytes) -> str:
+def _western_or_else(sample: bytes) -> str:
+    accents = len(re.findall(rb"[\x80-\xff]", sample))
+    letters = accents + len(re.findall(rb"[A-Za-z]", sample))
+    western = "cp1252" if not re.search(rb"[\x81\x8d\x8f\x90\x9d]", sample) else "latin-1"
+    if accents < 0.12 * letters:
+        return western
     from charset_normalizer import from_bytes
 
-    found = from_bytes(sample[:32768]).best()
-    name = found.encoding if found is not None else ""
-    return name if name and name != "ascii" and _decodes(sample, name) else "cp1252" if _decodes(sample, "cp1252") else "latin-1"
+    found = from_bytes(sample[: 1 << 15]).best()
+    return western if found is None or found.encoding in ("ascii", "utf_8") else found.encoding
 
 
-def lines(file: BinaryIO, encoding: str, longest: int) -> Iterator[tuple[int, str | None, str]]:
-    r"""Lines split on `\n` only, as (1-based number, text or None, beginning); None stands for a line of more than `longest` characters.
+def decode(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:
+    r"""The text of a file in pieces, every line end as `\n`. Raises `InputError` when it is no text, or `encoding` is not known."""
+    decoder: codecs.IncrementalDecoder | None = None
+    if encoding is not None:
+        decoder = _decoder(encoding, source)
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)  # also joins a \r\n that two pieces share
+    while block := file.read(SAMPLE):
+        if decoder is None and block.isascii() and b"\0" not in block:
+            yield newlines.decode(block.decode("ascii"))
+            continue
+        if decoder is None:
+            start = next((i for i, byte in enumerate(block) if byte > 127), 0) if b"\0" not in block else 0
+            block += file.read(start)
+            # The byte-order mark is at the very start, where nothing ASCII can stand before it.
+            found = detect(block[start:] if start > SAMPLE // 2 else block)
+            if found is None:
+                raise InputError(source, "is binary, not text")
+            decoder = _decoder(found, source)
+        yield newlines.decode(decoder.decode(block))
+    yield newlines.decode(decoder.decode(b"", final=True) if decoder is not None else "", final=True)
 
-    Bytes that are not in the encoding come out as lone surrogates (U+DC80 to U+DCFF), as Python escapes them.
-    """
-    reader = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="\n")
-    number = 0
-    while line := reader.readline(longest + 1):
+
+def _decoder(name: str, source: str) -> codecs.IncrementalDecoder:
+    try:
+        decoder = codecs.getincrementaldecoder(name)("zhixing.broken")
+        decoder.decode(b"")
+    except (LookupError, TypeError, AssertionError):
+        raise InputError(source, f"read.encoding = {name} is not known; utf-8, gb18030, big5 and latin-1 are usual") from None
+    return decoder
+
+
+def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str | None, str]]:
+    """Lines as (1-based number, line with its end, its beginning); None stands for a line of more than `longest` characters."""
+    number, rest, held, start = 0, [""], 0, ""
+    for piece in pieces:
+        *whole, tail = piece.split("\n")
+        for part in whole:
+            number += 1
+            line = "".join([*rest, part]) if held else part
+            if start or len(line) > longest:
+                yield number, None, start or line[:200]
+            else:
+                yield number, line + "\n", line[:200]
+            rest, held, start = [], 0, ""
+        if start:
+            continue  # the rest of a line that is too long is let go
+        rest.append(tail)
+        held += len(tail)
+        if held > longest:
+            rest, held, start = [], 0, "".join(rest)[:200]
+    if start or held:
         number += 1
-        if len(line) > longest and not line.endswith("\n"):
-            start = line[:200]
-            while (rest := reader.readline(1 << 20)) and not rest.endswith("\n"):
-                pass
-            yield number, None, start
-        else:
-            yield number, line, line[:200]
+        yield number, None if start else "".join(rest), start or "".join(rest)[:200]
+
+
+def broken(line: str) -> bool:
+    """Whether bytes of the line were not in the file's encoding."""
+    return not line.isascii() and _BROKEN in line

@@ -1,14 +1,14 @@
 """The pipeline: readers, stages, split, joined as generators, so that memory does not grow with the corpus.
 
-    read -> batches of 256 -> clean -> lengths -> exact duplicates -> split
+    read -> batches -> clean -> lengths -> exact duplicates -> split
 
 A stage is a callable from a batch to (kept, dropped); adding one is a class and a line in `stages`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from zhixing.config import Settings
 from zhixing.corpus.clean import Clean, CleanSettings
@@ -18,7 +18,10 @@ from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
 
-BATCH = 256
+BATCH, BATCH_CHARACTERS = 256, 1 << 21
+"""A batch is full with so many documents, or so many characters: a few long documents must not fill the memory."""
+
+T = TypeVar("T")
 
 
 class CorpusSettings(Settings):
@@ -50,20 +53,24 @@ def stages(settings: CorpusSettings) -> list[Stage]:
 
 def run(items: Iterable[Item], chain: Sequence[Stage]) -> Iterator[Item]:
     """Send documents through the stages in batches; what was dropped on the way, or before, comes out too."""
-    batch: list[Document] = []
+    for batch in batches(items, lambda item: len(item.text)):
+        documents = [item for item in batch if isinstance(item, Document)]
+        yield from (item for item in batch if isinstance(item, Dropped))
+        for stage in chain:
+            documents, dropped = stage(documents)
+            yield from dropped
+        yield from documents
+
+
+def batches(items: Iterable[T], characters: Callable[[T], int]) -> Iterator[list[T]]:
+    """Runs of items that are worth working on together and do not take much memory."""
+    batch: list[T] = []
+    size = 0
     for item in items:
-        if isinstance(item, Dropped):
-            yield item
-            continue
         batch.append(item)
-        if len(batch) == BATCH:
-            yield from _through(batch, chain)
-            batch = []
-    yield from _through(batch, chain)
-
-
-def _through(batch: list[Document], chain: Sequence[Stage]) -> Iterator[Item]:
-    for stage in chain:
-        batch, dropped = stage(batch)
-        yield from dropped
-    yield from batch
+        size += characters(item)
+        if len(batch) == BATCH or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

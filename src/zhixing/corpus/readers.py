@@ -9,15 +9,15 @@
 from __future__ import annotations
 
 import bz2
-import csv
 import glob
 import gzip
 import io
 import json
 import lzma
+import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -25,27 +25,40 @@ from typing import Any, BinaryIO, Literal, cast
 from pydantic import Field
 
 from zhixing.config import Settings
+from zhixing.console import say
+from zhixing.corpus import tables
 from zhixing.corpus.document import Document, Dropped
-from zhixing.corpus.encoding import SAMPLE, detect, lines
+from zhixing.corpus.encoding import broken, decode, lines
+from zhixing.corpus.sections import Grouping, grouped
 from zhixing.errors import InputError
-from zhixing.files import reason
+from zhixing.files import MANIFEST, read_json, reason
 
-TEXT, JSONL, TABLE, PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".csv", ".tsv"), (".parquet",)
+Format = Literal["text", "jsonl", "csv", "tsv", "parquet"]
+
+FORMATS: dict[str, Format] = {
+    **dict.fromkeys((".txt", ".text", ".md"), "text"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+"""What is read in a folder, by suffix."""
 PACKED = (".gz", ".zst", ".bz2", ".xz")
-FIELDS = ("text", "content", "body", "document", "sentence")
-"""Names under which the text is looked for when no `read.text_field` is given."""
-SECTION = 8192
-"""Characters of a section that a long text file is cut into."""
+STDIN = "-"
 
 Item = Document | Dropped
+Watch = Callable[[bytes], None]
+"""Sees the bytes of files as they are read: for progress, and to know what standard input said."""
 
 
 class ReadSettings(Settings):
     """How files become documents."""
 
-    text_field: str | None = None
+    format: Literal["auto", "text", "jsonl", "csv", "tsv", "parquet"] = "auto"
+    """What files hold, where their suffixes do not say it; standard input is text unless this says otherwise."""
+    text_field: str | int | None = None
     """Field or column that holds the text: a name, or a 0-based number in tables; found by its usual names when not given."""
-    document: Literal["auto", "file", "line", "paragraph"] = "auto"
+    document: Grouping = "auto"
     """What a document is in a text file. auto: the file, or sections of about 8,000 characters of a longer one, cut at blank lines."""
     max_line: int = Field(default=10_000_000, ge=1000)
     """Characters of the longest line that is read; longer ones are set aside."""
@@ -61,12 +74,19 @@ class Source:
     named: bool
 
     @property
-    def suffix(self) -> str:
-        """The suffix that says what it holds, below the one that says how it is packed."""
+    def name(self) -> str:
+        """The path as it is shown and written down: bytes of a file name that are no text become U+FFFD."""
+        return os.fsencode(self.path).decode("utf-8", "replace")
+
+    def format(self, settings: ReadSettings) -> Format | None:
+        """What it holds, by the settings or by the suffix below the one that says how it is packed; None: not read in a folder."""
+        if settings.format != "auto":
+            return settings.format
         suffixes = [s.lower() for s in self.path.suffixes]
         if suffixes and suffixes[-1] in PACKED:
             suffixes.pop()
-        return suffixes[-1] if suffixes else ""
+        last = suffixes[-1] if suffixes else ""
+        return FORMATS.get(last) or (("jsonl" if last == ".json" else "text") if self.named else None)
 
 
 def expand(names: Sequence[str | Path]) -> list[Source]:
@@ -75,179 +95,174 @@ def expand(names: Sequence[str | Path]) -> list[Source]:
     for name in map(str, names):
         path = Path(name)
         try:
-            if name == "-" or path.is_file() or (path.exists() and not path.is_dir()):
-                found.append(Source(path, named=True))
-            elif path.is_dir():
-                inside = sorted(p for p in path.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts))
+            if name == STDIN and Source(path, named=True) in found:
+                raise InputError(STDIN, "standard input can be read only once")
+            if path.is_dir():
+                inside = list(_walk(path))
                 if not inside:
                     raise InputError(path, "is a folder with nothing to read in it")
                 found += (Source(p, named=False) for p in inside)
-            elif matched := sorted(glob.glob(name, recursive=True)):
-                found += (Source(Path(m), named=False) for m in matched if Path(m).is_file())
+            elif name == STDIN or path.exists():
+                found.append(Source(path, named=True))
+            elif matched := [p for p in map(Path, sorted(glob.glob(name, recursive=True))) if p.is_file()]:  # noqa: PTH207 (absolute too)
+                found += (Source(p, named=False) for p in matched)
             else:
                 raise InputError(name, "no such file or folder")
-        except OSError as error:
-            raise InputError(name, f"cannot be read ({reason(error)})") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{name:.100}", f"cannot be read ({reason(error) if isinstance(error, OSError) else error})") from None
     if not found:
-        raise InputError(", ".join(map(str, names)) or "TEXT", "names nothing to read")
+        raise InputError("TEXT", "names nothing to read")
     return found
 
 
-def read(sources: Sequence[Source], settings: ReadSettings) -> Iterator[Item]:
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files in a folder and below, sorted; nothing hidden, and of folders that Zhixing wrote only the documents."""
+    kind = _artifact(folder)
+    if kind is not None:
+        yield from sorted((folder / "documents").glob("*.jsonl.zst")) if kind == "data" else sorted(folder.glob("documents.jsonl"))
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from () if _artifact(path) else _walk(path)
+        elif path.is_file():
+            yield path
+
+
+def _artifact(folder: Path) -> str | None:
+    """The kind of a folder that a verb wrote; None for a folder of the user's."""
+    try:
+        manifest = read_json(folder / MANIFEST)
+        return str(manifest["kind"]) if "zhixing" in manifest else None
+    except (InputError, KeyError, TypeError):
+        return None
+
+
+def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None = None) -> Iterator[Item]:
     """All documents of all sources, in order. Raises `InputError` when a file named by hand, or all of them, cannot be read."""
     documents = 0
+    first: Dropped | None = None
     for source in sources:
-        here = 0
-        last: Dropped | None = None
+        here, mine = 0, None
         try:
-            for item in _read_one(source, settings):
+            for item in _read_one(source, settings, watch or (lambda data: None)):
                 if isinstance(item, Document):
                     here += 1
                 else:
-                    last = item
+                    mine = mine or item
                 yield item
         except InputError as error:
-            if source.named:
+            if source.named or here:
                 raise
-            last = Dropped(str(source.path), None, "read", str(error).removeprefix(f"{source.path}: "))
-            yield last
+            mine = Dropped(source.name, None, "read", str(error).removeprefix(f"{source.name}: "))
+            yield mine
         documents += here
+        first = first or mine
         if not here and source.named:
-            where = f"{last.source}:{last.line}" if last and last.line else str(source.path)
-            raise InputError(where, f"nothing readable in this file: {last.reason}" if last else "is empty")
+            where = f"{mine.source}:{mine.line}" if mine and mine.line else source.name
+            raise InputError(where, f"nothing readable in this file: {mine.reason}" if mine else "is empty")
     if not documents:
-        raise InputError(sources[0].path.parent, f"no readable text in any of the {len(sources)} files; {', '.join(TEXT + JSONL + TABLE + PARQUET)} are read")
+        why = f"; {first.source}: {first.reason}" if first else ", all are empty"
+        raise InputError(sources[0].path.parent, f"no readable text in any of its {len(sources)} files{why}; {', '.join(FORMATS)} are read")
 
 
-def _read_one(source: Source, settings: ReadSettings) -> Iterator[Item]:
-    path, kind = source.path, source.suffix
-    if kind in PARQUET:
-        yield from _parquet(path, settings)
+def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[Item]:
+    name, form = source.name, source.format(settings)
+    if form is None:
+        yield Dropped(name, None, "read", f"files of type {source.path.suffix or 'unknown'} are not read")
         return
-    if not source.named and kind not in TEXT + JSONL + TABLE:
-        yield Dropped(str(path), None, "read", f"file type {kind or 'without suffix'} is not read")
-        return
-    parse = _json_lines if kind in JSONL else _table if kind in TABLE else _text
     try:
-        with _opened(path) as file:
-            buffered = io.BufferedReader(cast(io.RawIOBase, file), SAMPLE) if not isinstance(file, io.BufferedReader) else file
-            sample = buffered.peek(SAMPLE)[:SAMPLE]
-            encoding = settings.encoding or detect(sample)
-            if encoding is None:
-                raise InputError(path, "is binary, not text")
-            yield from parse(str(path), kind, lines(buffered, encoding, settings.max_line), settings)
+        with _opened(source.path, watch) as file:
+            if form == "parquet":
+                yield from tables.parquet(file, name, settings.text_field)
+                return
+            entries = _checked(name, lines(decode(file, name, settings.encoding), settings.max_line), settings.max_line)
+            match form:
+                case "jsonl":
+                    yield from _json_lines(name, entries, settings.text_field)
+                case "csv" | "tsv":
+                    yield from tables.rows(name, form, entries, settings.text_field, settings.max_line)
+                case "text":
+                    yield from grouped(name, entries, settings.document)
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        yield Dropped(str(path), None, "read", f"its compressed data is damaged ({error!s:.60}); what came before is read")
-    except LookupError:
-        raise InputError(path, f"read.encoding = {settings.encoding} is not known") from None
+        yield Dropped(name, None, "read", f"its compressed data is damaged ({error!s:.60}); what came before is read")
     except OSError as error:
-        raise InputError(path, f"cannot be read ({reason(error)})") from None
-    except UnicodeError:
-        raise InputError(path, f"is not text in {encoding}") from None
+        if error.errno is None:  # bz2 and zstandard complain in this way
+            yield Dropped(name, None, "read", f"its compressed data is damaged ({error!s:.60}); what came before is read")
+        else:
+            raise InputError(name, f"cannot be read ({reason(error)})") from None
 
 
-def _opened(path: Path) -> BinaryIO:
-    if str(path) == "-":
-        return sys.stdin.buffer
+def _opened(path: Path, watch: Watch) -> BinaryIO:
+    if str(path) == STDIN:
+        if sys.stdin is None:
+            raise InputError(STDIN, "there is no standard input")
+        if sys.stdin.isatty():
+            say("reading from the terminal; Ctrl-D ends the text")
+        return io.BufferedReader(_Watched(sys.stdin.buffer, watch, keep=True))
+    file = io.BufferedReader(_Watched(open(path, "rb", buffering=0), watch), 1 << 18)  # noqa: SIM115 (closed by whoever asked)
     match path.suffix.lower():
         case ".gz":
-            return cast(BinaryIO, gzip.open(path, "rb"))
+            return cast(BinaryIO, gzip.GzipFile(fileobj=file))
         case ".bz2":
-            return cast(BinaryIO, bz2.open(path, "rb"))
+            return cast(BinaryIO, bz2.BZ2File(file))
         case ".xz":
-            return cast(BinaryIO, lzma.open(path, "rb"))
+            return cast(BinaryIO, lzma.LZMAFile(file))
         case ".zst":
-            import zstandard
+            import pyarrow as pa
 
-            return cast(BinaryIO, _Zstandard(zstandard.open(path, "rb")))
-    return open(path, "rb", buffering=SAMPLE)
+            # Unlike zstandard's own reader, Arrow's notices a file that ends in the middle, and reads on after the end of a frame.
+            return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"))
+    return file
 
 
-class _Zstandard(io.RawIOBase):
-    """A zstandard stream as Python's other compressed files behave: damage is an `EOFError`."""
+class _Watched(io.RawIOBase):
+    """A file whose bytes somebody else sees too. `keep`: not closed, because it is not ours."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, inner: Any, watch: Watch, *, keep: bool = False) -> None:
+        self._inner, self._watch, self._keep = inner, watch, keep
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        import zstandard
+    def seekable(self) -> bool:
+        return not self._keep and bool(self._inner.seekable())
 
-        try:
-            data = self._stream.read(len(buffer))
-        except zstandard.ZstdError as error:
-            raise EOFError(str(error)) from None
+    def readinto(self, buffer: Any) -> int:
+        data = self._inner.read(len(buffer)) or b""
         buffer[: len(data)] = data
+        self._watch(data)
         return len(data)
 
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._inner.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._inner.tell())
+
     def close(self) -> None:
-        self._stream.close()
+        if not self._keep:
+            self._inner.close()
         super().close()
 
 
-Lines = Iterator[tuple[int, str | None, str]]
-
-
-def _checked(source: str, numbered: Lines, settings: ReadSettings) -> Iterator[tuple[int, str] | Dropped]:
+def _checked(source: str, numbered: Iterator[tuple[int, str | None, str]], longest: int) -> Iterator[tuple[int, str] | Dropped]:
     """Lines, with those that are too long or not in the file's encoding set aside."""
     for number, line, start in numbered:
         if line is None:
-            yield Dropped(source, number, "read", f"line longer than read.max_line = {settings.max_line} characters", start)
-        elif any("\udc80" <= c <= "\udcff" for c in line) if not line.isascii() else False:
-            yield Dropped(source, number, "read", "bytes that are not in the file's encoding", line[:200].encode("utf-8", "replace").decode())
+            yield Dropped(source, number, "read", f"line longer than read.max_line = {longest} characters", start)
+        elif broken(line):
+            yield Dropped(source, number, "read", "bytes that are not in the file's encoding", start)
         else:
             yield number, line
 
 
-def _text(source: str, kind: str, numbered: Lines, settings: ReadSettings) -> Iterator[Item]:
-    held: list[str] = []
-    first, size = 1, 0
-    for entry in _checked(source, numbered, settings):
-        if isinstance(entry, Dropped):
-            yield entry
-            continue
-        number, line = entry
-        if settings.document == "line":
-            if line.strip():
-                yield Document(line, source, number)
-            continue
-        if not held:
-            first = number
-        blank = not line.strip()
-        if settings.document == "paragraph" and blank:
-            if held:
-                yield Document("".join(held), source, first)
-            held, size = [], 0
-            continue
-        held.append(line)
-        size += len(line)
-        if settings.document == "auto" and size > 2 * SECTION:
-            cut = _section(held)
-            yield Document("".join(held[:cut]), source, first)
-            first += cut
-            held = held[cut:]
-            size = sum(map(len, held))
-    if held and "".join(held).strip():
-        yield Document("".join(held), source, first)
-
-
-def _section(held: list[str]) -> int:
-    """How many lines make a section: to the first blank line after 8,000 characters, else all."""
-    size = 0
-    for number, line in enumerate(held, start=1):
-        size += len(line)
-        if size >= SECTION and not line.strip():
-            return number
-    return len(held)
-
-
-def _json_lines(source: str, kind: str, numbered: Lines, settings: ReadSettings) -> Iterator[Item]:
-    field = settings.text_field
-    seen: set[str] = set()
+def _json_lines(source: str, entries: Iterator[tuple[int, str] | Dropped], wanted: str | int | None) -> Iterator[Item]:
+    field = None if wanted is None else str(wanted)
+    seen: dict[str, None] = {}
     good = 0
-    for entry in _checked(source, numbered, settings):
+    for entry in entries:
         if isinstance(entry, Dropped):
             yield entry
             continue
@@ -263,95 +278,16 @@ def _json_lines(source: str, kind: str, numbered: Lines, settings: ReadSettings)
             yield Dropped(source, number, "read", f"not a JSON object but {type(record).__name__}", line[:200])
             continue
         if field is None:
-            field = next((name for name in FIELDS if name in record), None)
-        seen |= set(list(record)[:20]) if len(seen) < 20 else set()
+            field = next((name for name in tables.FIELDS if name in record), None)
+        if len(seen) < 12:
+            seen.update(dict.fromkeys(list(record)[:12]))
         value = record.get(field) if field is not None else None
-        if not isinstance(value, str):
-            what = "has no text field" if field is None or field not in record else f"its {field!r} is {type(value).__name__}, not text"
-            yield Dropped(source, number, "read", what, line[:200])
-            continue
-        good += 1
-        yield Document(value, source, number)
-    if not good and seen:
-        wanted = f"no text in field {field!r}" if field else f"no field named {', '.join(FIELDS)}"
-        raise InputError(source, f"{wanted}; its fields are {', '.join(sorted(seen)[:12])}: set read.text_field to one of them")
-
-
-def _table(source: str, kind: str, numbered: Lines, settings: ReadSettings) -> Iterator[Item]:
-    dropped: list[Dropped] = []
-
-    def plain() -> Iterator[str]:
-        for entry in _checked(source, numbered, settings):
-            if isinstance(entry, Dropped):
-                dropped.append(entry)
-            else:
-                yield entry[1]
-
-    csv.field_size_limit(settings.max_line)
-    rows = csv.reader(plain(), delimiter="\t", quoting=csv.QUOTE_NONE) if kind == ".tsv" else csv.reader(plain())
-    column: int | None = None
-    begins = 1
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            yield Dropped(source, begins, "read", f"not a readable row ({error!s:.60})")
-            begins = rows.line_num + 1
-            continue
-        yield from dropped
-        dropped.clear()
-        number, begins = begins, rows.line_num + 1
-        if not row:
-            continue
-        if column is None:
-            column, header = _column(source, row, settings.text_field)
-            if header:
-                continue
-        if column >= len(row):
-            yield Dropped(source, number, "read", f"has only {len(row)} columns", "\t".join(row)[:200])
-        elif not row[column].strip():
-            yield Dropped(source, number, "read", "its text is empty", "\t".join(row)[:200])
+        if isinstance(value, str):
+            good += 1
+            yield Document(value, source, number)
         else:
-            yield Document(row[column], source, number)
-    yield from dropped
-
-
-def _column(source: str, row: list[str], wanted: str | None) -> tuple[int, bool]:
-    """Which column holds the text, and whether this first row is a header."""
-    names = [cell.strip().lower() for cell in row]
-    if wanted is None:
-        place = next((names.index(name) for name in FIELDS if name in names), None)
-        return (0, False) if place is None else (place, True)
-    if wanted.strip().lower() in names:
-        return names.index(wanted.strip().lower()), True
-    if wanted.isdigit() and int(wanted) < len(row):
-        return int(wanted), any(name in FIELDS for name in names)
-    raise InputError(f"{source}:1", f"no column {wanted!r}; its columns are {', '.join(cell[:30] for cell in row[:12])}")
-
-
-def _parquet(path: Path, settings: ReadSettings) -> Iterator[Item]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            field = settings.text_field or next((name for name in FIELDS if name in names), None)
-            if field not in names:
-                raise InputError(path, f"no column {field or FIELDS[0]!r}; its columns are {', '.join(names[:12])}: set read.text_field to one of them")
-            row = 0
-            for batch in file.iter_batches(batch_size=256, columns=[field]):
-                for value in batch.column(0).to_pylist():
-                    row += 1
-                    if isinstance(value, str):
-                        yield Document(value, str(path), row)
-                    else:
-                        yield Dropped(str(path), row, "read", f"its {field!r} is {type(value).__name__}, not text", str(value)[:200])
-    except pa.ArrowException as error:
-        raise InputError(path, f"is not a readable Parquet file ({error!s:.80})") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({reason(error)})") from None
-
-
+            what = f"its field {field} is {type(value).__name__}, not text" if field in record else "has no text field"
+            yield Dropped(source, number, "read", what, line[:200])
+    if not good and seen:
+        without = f"no text in its field {field}" if field else f"no field named {', '.join(tables.FIELDS)}"
+        raise InputError(source, f"{without}; its fields are {', '.join(seen)}: set read.text_field to one of them")

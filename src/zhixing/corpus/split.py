@@ -31,26 +31,34 @@ def usual_share(total_bytes: int) -> float:
 
 
 def split(documents: Iterable[Document], share: float, seed: int) -> Iterator[tuple[Document, Part]]:
-    """Deal documents out to the two parts. At least one goes to each when there are two or more.
+    """Deal documents out to the two parts: to validation those whose draw is below `share`.
 
-    The document with the lowest draw so far is held back until a lower one comes: if no draw falls below `share`, it is the validation part.
+    Of two or more documents at least one goes to each part. For that, as long as all draws lie on one side of `share`, the document
+    nearest to it is held back: it goes to the other part if none of the others does.
     """
-    lowest: tuple[float, Document] | None = None
-    any_valid = any_train = False
+    held: tuple[float, Document, Part] | None = None
+    both = False
+    count = 0
     for document in documents:
+        count += 1
         drawn = draw(document.id, seed)
-        if drawn < share and any_train:
-            any_valid = True
-            yield document, "valid"
-        elif lowest is None:
-            lowest = drawn, document
+        part: Part = "valid" if drawn < share else "train"
+        if both:
+            yield document, part
+        elif held is None:
+            held = drawn, document, part
+        elif part != held[2]:
+            both = True
+            yield held[1], held[2]
+            yield document, part
+        elif abs(drawn - share) < abs(held[0] - share):
+            yield held[1], part
+            held = drawn, document, part
         else:
-            if drawn < lowest[0]:
-                lowest, document = (drawn, document), lowest[1]
-            any_train = True
-            yield document, "train"
-    if lowest is not None:
-        yield lowest[1], "train" if any_valid and lowest[0] >= share else "valid"
+            yield document, part
+    if held is not None and not both:
+        part = held[2] if count == 1 else "valid" if held[2] == "train" else "train"
+        yield held[1], part
 
 
 def draw(key: str, seed: int) -> float:
