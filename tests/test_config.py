@@ -52,6 +52,7 @@ def test_the_users_words_win_over_the_file_and_both_over_what_is_derived(tmp_pat
     assert picture == Picture(size=4, paint=Paint(colour="blue", coats=5), shape=Circle(radius=2.5))
     assert gather(None, {"paint": {"coats": 2}, "size": 1}) == {"paint.coats": 2, "size": 1}
     assert gather(None, None) == {}
+    assert resolve(Picture, picture.model_dump()) == picture
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def resolve(kind: type[S], chosen: Mapping[str, Any], derived: Mapping[str, Any] | None = None) -> S:
     """Validated settings of type `kind` from dotted names; `chosen` (the user's) wins over `derived` (the plan's)."""
     tree: dict[str, Any] = {}
-    kinds = {f"{name}.kind": kind for name, kind in _usual_kinds(kind)}
-    for name, value in {**kinds, **(derived or {}), **chosen}.items():
+    for name, value in {**(derived or {}), **chosen}.items():
         *path, last = name.split(".")
         node = tree
         for step in path:
@@ -102,6 +101,9 @@ def resolve(kind: type[S], chosen: Mapping[str, Any], derived: Mapping[str, Any]
         if isinstance(node.get(last), dict):
             raise SettingError(name, f"is a group of settings; set one of them, as in {name}.{next(iter(node[last]))}=...")
         node[last] = value
+    for name, usual in _usual_kinds(kind):
+        if isinstance(tree.get(name), dict):
+            tree[name] = {"kind": usual, **tree[name]}
     try:
         return kind.model_validate(tree)
     except pydantic.ValidationError as error:
