@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from zhixing.files import new_folder, write_json
+from zhixing.files import new_folder
 from zhixing.store import StoreWriter
 
 VOCABULARY = 50
@@ -23,10 +23,9 @@ def documents(count: int, seed: int = 0) -> list[list[int]]:
 
 def data_folder(path: Path, train: int = 80, valid: int = 8, shard_tokens: int = 1000) -> Path:
     """A data folder of such documents, with several shards."""
-    with new_folder(path, "data") as folder:
+    with new_folder(path, "data", extra={"fingerprint": "f" * 64}) as folder:
         for split, count, seed in (("train", train, 1), ("valid", valid, 2)):
             with StoreWriter(folder, split, VOCABULARY, shard_tokens) as store:
                 for ids in documents(count, seed):
                     store.add(ids, 3 * len(ids), 2 * len(ids))
-        write_json(folder / "fingerprint.json", {"fingerprint": "f" * 64})
     return path

@@ -114,7 +114,7 @@ class Store:
     @property
     def fingerprint(self) -> str:
         """Hash of the tokenizer and all tokens of the data folder, as `prepare` wrote it down."""
-        return str(read_json(self.folder / "fingerprint.json")["fingerprint"])
+        return str(open_folder(self.folder, "data", verify=False)["fingerprint"])
 
     @property
     def bytes(self) -> int:
@@ -189,7 +189,9 @@ class Samples:
         """
         first, last = rank * size // world, (rank + 1) * size // world
         starts = [self.start(step * size + i) for i in range(first, last)]
-        windows = np.stack([self.store.read(s, s + self.context + 1) for s in starts]) if starts else np.empty((0, self.context + 1), np.int64)
+        windows = (
+            np.stack([self.store.read(s, s + self.context + 1) for s in starts]) if starts else np.empty((0, self.context + 1), np.int64)
+        )
         if not self.document_mask:
             return windows, None
         positions = np.array(starts, dtype=np.int64)[:, None] + np.arange(self.context)

@@ -19,6 +19,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -47,8 +48,6 @@ PACKED = (".gz", ".zst", ".bz2", ".xz")
 STDIN = "-"
 
 Item = Document | Dropped
-Watch = Callable[[bytes], None]
-"""Sees the bytes of files as they are read: for progress, and to know what standard input said."""
 
 
 class ReadSettings(Settings):
@@ -87,6 +86,10 @@ class Source:
             suffixes.pop()
         last = suffixes[-1] if suffixes else ""
         return FORMATS.get(last) or (("jsonl" if last == ".json" else "text") if self.named else None)
+
+
+Watch = Callable[[Source, bytes], object]
+"""Sees the bytes of files as they are read: for progress, and to know what standard input said."""
 
 
 def expand(names: Sequence[str | Path]) -> list[Source]:
@@ -146,7 +149,7 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
     for source in sources:
         here, mine = 0, None
         try:
-            for item in _read_one(source, settings, watch or (lambda data: None)):
+            for item in _read_one(source, settings, watch or (lambda source, data: None)):
                 if isinstance(item, Document):
                     here += 1
                 else:
@@ -173,7 +176,7 @@ def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[
         yield Dropped(name, None, "read", f"files of type {source.path.suffix or 'unknown'} are not read")
         return
     try:
-        with _opened(source.path, watch) as file:
+        with _opened(source.path, partial(watch, source)) as file:
             if form == "parquet":
                 yield from tables.parquet(file, name, settings.text_field)
                 return
@@ -194,7 +197,7 @@ def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[
             raise InputError(name, f"cannot be read ({reason(error)})") from None
 
 
-def _opened(path: Path, watch: Watch) -> BinaryIO:
+def _opened(path: Path, watch: Callable[[bytes], object]) -> BinaryIO:
     if str(path) == STDIN:
         if sys.stdin is None:
             raise InputError(STDIN, "there is no standard input")
@@ -220,7 +223,7 @@ def _opened(path: Path, watch: Watch) -> BinaryIO:
 class _Watched(io.RawIOBase):
     """A file whose bytes somebody else sees too. `keep`: not closed, because it is not ours."""
 
-    def __init__(self, inner: Any, watch: Watch, *, keep: bool = False) -> None:
+    def __init__(self, inner: Any, watch: Callable[[bytes], object], *, keep: bool = False) -> None:
         self._inner, self._watch, self._keep = inner, watch, keep
 
     def readable(self) -> bool:

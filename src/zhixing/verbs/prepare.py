@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,9 +27,11 @@ from zhixing.files import human_bytes, new_folder, refuse_existing, sha256, writ
 if TYPE_CHECKING:
     from zhixing.corpus.readers import Source
     from zhixing.corpus.stats import Statistics
+    from zhixing.store import Split
+    from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer
 
-ENCODE_BATCH = 256
+PARTS: tuple[Split, Split] = ("train", "valid")
 REPORT_DOCUMENTS = 2000
 
 
@@ -59,7 +61,8 @@ class PrepareResult(Result):
         for reason, number in self.reasons.items():
             yield f"  left out {number}: {reason}"
         for name, part in self.parts.items():
-            yield f"  {name}: {part['documents']} documents, {human_bytes(part['bytes'])}, {count(part['words'])} words, {count(part['tokens'])} tokens"
+            sizes = f"{human_bytes(part['bytes'])}, {count(part['words'])} words, {count(part['tokens'])} tokens"
+            yield f"  {name}: {part['documents']} documents, {sizes}"
         yield f"  tokenizer: {self.tokenizer}, {self.vocabulary} tokens, {self.tokens_per_byte:.3f} tokens a byte"
         yield "  to beat (bits per byte): " + ", ".join(f"{name} {bits:.3f}" for name, bits in self.baselines.items())
         yield f"  report: {Path(self.data) / 'report.html'}"
@@ -90,33 +93,40 @@ def prepare(
     from zhixing.corpus import catalog
     from zhixing.corpus.readers import expand
     from zhixing.corpus.split import usual_share
-    from zhixing.tokenizer.tokenizer import Tokenizer
     from zhixing.tokenizer.settings import PrepareSettings
+    from zhixing.tokenizer.tokenizer import Tokenizer
 
     asked = resolve(PrepareSettings, chosen)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
     sources = expand(catalog.resolve(texts))
     size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
     share = asked.split.valid or usual_share(size)
-    with new_folder(out, "data") as folder:
+    manifest: dict[str, Any] = {}
+    with new_folder(out, "data", extra=manifest) as folder:
         statistics, inputs = _gather(sources, folder, asked, share, size)
+        _check(texts[0], statistics)
         parts = statistics.summary()["parts"]
-        if sum(part["documents"] for part in parts.values()) < 2:
-            raise InputError(
-                texts[0], "gives a single document, which cannot be split into training and validation; add text or set read.document=line"
-            )
         if given is None:
             from zhixing.tokenizer.train import train
 
             say("training the tokenizer")
             given = train(_texts(folder, "train"), asked.tokenizer, total_bytes=parts["train"]["bytes"])
         given.save(folder / "tokenizer.json")
-        tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in ("train", "valid")}
-        summary = {**statistics.summary(), "valid_share": share}
-        result = _describe(out, folder, given, summary, tokens)
+        tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
+        say("measuring what a model has to beat")
+        result = _describe(out, folder, given, {**statistics.summary(), "valid_share": share}, tokens)
+        manifest |= {"tokens": tokens, "vocabulary": given.vocabulary, "fingerprint": result.fingerprint}
         write_json(folder / "config.json", asked.model_dump())
-        write_json(folder / "lineage.json", {"inputs": inputs, "settings": dict(chosen), "zhixing": __version__})
-        write_json(folder / "result.json", result.model_dump())
+        lineage = {
+            "texts": [str(text) for text in texts],
+            "inputs": inputs,
+            "tokenizer": None,
+            "settings": dict(chosen),
+            "zhixing": __version__,
+        }
+        if tokenizer is not None:
+            lineage["tokenizer"] = {"path": str(tokenizer), "fingerprint": given.fingerprint}
+        write_json(folder / "lineage.json", lineage)
 
         from zhixing.evaluate.report import write_data_report
 
@@ -124,44 +134,71 @@ def prepare(
     return result
 
 
-def _gather(sources: list[Source], folder: Path, asked: Any, share: float, size: int) -> tuple[Statistics, list[dict[str, Any]]]:
+def _gather(
+    sources: list[Source], folder: Path, asked: PrepareSettings, share: float, size: int
+) -> tuple[Statistics, list[dict[str, Any]]]:
     """Read, clean, split and write the documents; returns the counts and what was read."""
     import zstandard
 
     from zhixing.corpus.document import Document, Dropped
     from zhixing.corpus.pipeline import run, stages
-    from zhixing.corpus.readers import read
+    from zhixing.corpus.readers import STDIN, read
     from zhixing.corpus.split import split
     from zhixing.corpus.stats import Statistics
 
-    statistics = Statistics()
+    statistics, typed, typed_bytes = Statistics(), hashlib.sha256(), 0
     (folder / "documents").mkdir()
     with ExitStack() as stack:
         rejects = stack.enter_context(open(folder / "dropped.jsonl", "w", encoding="utf-8"))
         files = {
-            part: stack.enter_context(io.TextIOWrapper(zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "wb"), encoding="utf-8"))
-            for part in ("train", "valid")
+            part: stack.enter_context(
+                io.TextIOWrapper(zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "wb"), encoding="utf-8")
+            )
+            for part in PARTS
         }
         bar = stack.enter_context(progress("reading", total=size or None, unit="B"))
 
+        def watch(source: Source, data: bytes) -> None:
+            nonlocal typed_bytes
+            bar.advance(len(data))
+            if str(source.path) == STDIN:  # cannot be looked at again afterwards
+                typed.update(data)
+                typed_bytes += len(data)
+
         def kept() -> Iterator[Document]:
-            for item in run(read(sources, asked.read), stages(asked)):
+            for item in run(read(sources, asked.read, watch), stages(asked)):
                 if isinstance(item, Dropped):
                     statistics.dropped(item)
                     record = {"source": item.source, "line": item.line, "stage": item.stage, "reason": item.reason, "text": item.text}
                     rejects.write(json.dumps(record, ensure_ascii=True) + "\n")
                 else:
-                    bar.advance(len(item.text.encode("utf-8")))
                     yield item
 
         for document, part in split(kept(), share, asked.split.seed):
             statistics.kept(document, part)
             record = {"id": document.id, "text": document.text, "source": document.source}
             files[part].write(json.dumps(record, ensure_ascii=False) + "\n")
-    inputs = [
-        {"path": str(s.path), "bytes": s.path.stat().st_size, "sha256": sha256(s.path)} if s.path.is_file() else {"path": str(s.path)} for s in sources
-    ]
-    return statistics, inputs
+
+    def origin(source: Source) -> dict[str, Any]:
+        if str(source.path) == STDIN:
+            return {"path": source.name, "bytes": typed_bytes, "sha256": typed.hexdigest()}
+        if source.path.is_file():
+            return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+        return {"path": source.name}  # a pipe: gone
+
+    return statistics, [origin(source) for source in sources]
+
+
+def _check(where: str, statistics: Statistics) -> None:
+    """Raise `InputError` where there is too little to split."""
+    documents = statistics.summary()["documents"]
+    if documents["kept"] == 0:
+        reasons = "; ".join(f"{number} left out, {reason}" for reason, number in statistics.reasons.most_common(3))
+        raise InputError(where, f"no document is left ({reasons})" if reasons else "holds no text")
+    if documents["kept"] == 1:
+        raise InputError(
+            where, "gives a single document, and training and validation need one each; add text, or set read.document=line (or paragraph)"
+        )
 
 
 def _texts(folder: Path, part: str) -> Iterator[str]:
@@ -169,36 +206,25 @@ def _texts(folder: Path, part: str) -> Iterator[str]:
     import zstandard
 
     with zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "rb") as file:
-        for line in io.TextIOWrapper(file, encoding="utf-8"):
+        for line in io.TextIOWrapper(file, encoding="utf-8", newline="\n"):
             yield json.loads(line)["text"]
 
 
-def _encode(folder: Path, part: str, tokenizer: Tokenizer, documents: int) -> int:
+def _encode(folder: Path, part: Split, tokenizer: Tokenizer, documents: int) -> int:
     """Tokenize a part into the store; returns the number of tokens."""
-    from zhixing.store import Split, StoreWriter
+    from zhixing.corpus.pipeline import batches
+    from zhixing.store import StoreWriter
 
-    name: Split = "train" if part == "train" else "valid"
     with progress(f"tokenizing {part}", total=documents, unit="documents") as bar:
-        with StoreWriter(folder, name, tokenizer.vocabulary) as store:
-            for batch in _batches(_texts(folder, part), ENCODE_BATCH):
+        with StoreWriter(folder, part, tokenizer.vocabulary) as store:
+            for batch in batches(_texts(folder, part), len):
                 for text, ids in zip(batch, tokenizer.encode_batch(batch), strict=True):
                     store.add([*ids, tokenizer.end], len(text.encode("utf-8")), len(text))
                 bar.advance(len(batch))
     return store.tokens
 
 
-def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, Any], tokens: dict[str, int]) -> PrepareResult:
+def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, Any], tokens: Mapping[Split, int]) -> PrepareResult:
     """Write statistics, tokenizer report and baselines; returns the verb's result."""
     import itertools
 
@@ -215,7 +241,6 @@ def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, 
     digest = hashlib.sha256(tokenizer.fingerprint.encode())
     for shard in sorted(folder.glob("*.bin")):
         digest.update(sha256(shard).encode())
-    write_json(folder / "fingerprint.json", {"fingerprint": digest.hexdigest()})
     return PrepareResult(
         data=str(out),
         documents=summary["documents"],
