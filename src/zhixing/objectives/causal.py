@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zhixing.config import Settings
 from zhixing.models.shapes import DecoderModel
-from zhixing.nn.losses import IGNORE, cross_entropy
+from zhixing.nn.losses import IGNORE, cross_entropy, fastest_chunk
 from zhixing.objectives import Batch
 from zhixing.store import Samples
 
@@ -26,8 +26,8 @@ class CausalSettings(Settings):
     """Tokens that the model sees at once."""
     document_mask: bool = False
     """Whether a document in a packed window is hidden from the documents after it; costs speed, and little is gained below 1,000 tokens."""
-    chunk: int | None = Field(default=None, ge=1)
-    """Rows of logits (one per token) that exist at a time; None keeps them all. Saves memory where vocabulary x batch is large, costs time."""
+    chunk: Literal["auto", "off"] | Annotated[int, Field(ge=1)] = "auto"
+    """Rows of logits (one per token) that exist at a time; off: all. auto: what is fastest on this device."""
 
 
 class Causal:
@@ -53,5 +53,7 @@ class Causal:
         """Sum of -log p(target) in nats."""
         assert isinstance(model, DecoderModel)
         states, _ = model(batch["ids"], segments=batch.get("segments"))
-        nats, _ = cross_entropy(states, model.head_weight, batch["targets"], chunk=self.chunk)
+        head = model.head_weight
+        chunk = fastest_chunk(head.shape[0], head.device) if self.chunk == "auto" else None if self.chunk == "off" else self.chunk
+        nats, _ = cross_entropy(states, head, batch["targets"], chunk=chunk)
         return nats
