@@ -8,8 +8,6 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-# Two threads: more only fight for the cores of a small machine, and results do not change from one machine to the next.
-export OMP_NUM_THREADS ?= 2
 export MPLBACKEND := agg
 
 .PHONY: test test-slow check format demo clean
