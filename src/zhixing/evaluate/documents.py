@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zhixing.console import warn
-from zhixing.corpus import catalog
+from zhixing.corpus import fetch
 from zhixing.corpus.clean import Clean, CleanSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
@@ -28,7 +28,7 @@ def read(names: Sequence[str]) -> Iterator[Text]:
             yield from validation(Path(name))
             continue
         dropped = 0
-        for item in run(read_files(expand(catalog.resolve([name])), ReadSettings()), [Clean(CleanSettings()), Lengths(FilterSettings())]):
+        for item in run(read_files(expand(fetch.resolve([name])), ReadSettings()), [Clean(CleanSettings()), Lengths(FilterSettings())]):
             if isinstance(item, Dropped):
                 dropped += 1
                 if dropped <= 3:

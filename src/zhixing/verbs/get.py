@@ -2,85 +2,113 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from zhixing.config import Result
-from zhixing.console import say
 from zhixing.errors import InputError
-from zhixing.files import human_bytes, refuse_existing, writing
+from zhixing.files import refuse_existing, writing
 
 
 class CorpusResult(Result):
-    """One corpus."""
+    """A corpus, or the weights of a model."""
 
     name: str
     language: str
     kind: str
+    """text, labelled, pairs or weights; empty where the catalogue does not know it."""
     content: str
     licence: str
     overlaps: str
+    """Public test sets that are known to stand in it."""
     megabytes: float
     cached: bool
     path: str | None
+    """The file of text, or the folder of weights; None where it is only listed."""
 
 
 class GetResult(Result):
-    """What `get` returns: the corpora that were asked for, or all of the catalogue."""
+    """What `get` returns: what was asked for, or all of the catalogue."""
 
     corpora: list[CorpusResult]
 
     def lines(self) -> Iterator[str]:
-        """A line or two a corpus."""
+        """A few lines each."""
         for c in self.corpora:
-            size = f"{c.megabytes:.1f} MB"
-            yield f"{c.name:<17} {c.language:<6} {c.kind:<9} {size:>8}  {c.content}"
+            yield f"{c.name:<17} {c.language:<6} {c.kind:<9} {c.megabytes:>6.1f} MB  {c.content}"
             yield f"{'':<17} licence: {c.licence}" + (f"; overlaps: {c.overlaps}" if c.overlaps else "")
-            if c.path:
-                yield f"{'':<17} {c.path}"
+            if c.path or c.cached:
+                yield f"{'':<17} {c.path or 'in the cache'}"
 
 
 def get(
-    names: Annotated[list[str] | None, "Corpora of the catalogue, https://... or hf:owner/name[:config][:split]; none: list the catalogue."] = None,
+    names: Annotated[list[str] | None, "Names of the catalogue, https://... or hf:owner/name[:config][:split]; none: list it."] = None,
     *,
-    out: Annotated[Path | None, "Also write each as NAME.jsonl into this folder."] = None,
+    out: Annotated[Path | None, "Also copy each into this folder."] = None,
 ) -> GetResult:
     """Bring named corpora to this machine; without names, list them with size, language, licence and known overlaps.
 
-    Raises `InputError` for an unknown name, `ZhixingError` when one cannot be had.
+    Raises `InputError` for an unknown name, `ZhixingError` when one cannot be had, `ArtifactError` when a copy is there already.
     """
+    from zhixing.corpus import catalog, fetch
+
+    for name in names or ():
+        if catalog.find(name) is None and not fetch.remote(name):
+            fetch.fetch(name)  # complains, before anything is brought
+        if out is not None and catalog.find(name) is not None:
+            refuse_existing(_copy_of(name, out))
+    if names and len(set(names)) < len(names):
+        raise InputError(next(name for name in names if names.count(name) > 1), "is named twice")
+    paths: dict[str, Path | None] = {name: None for name in [e.name for e in catalog.CATALOG] if not names}
+    for name in names or ():
+        entry = catalog.find(name)
+        path = fetch.fetch(name) if entry is not None and entry.kind == "weights" else fetch.text(name)
+        paths[name] = path if out is None else _copy(path, _copy_of(name, out) if entry is not None else out / path.name)
+    return GetResult(corpora=[_described(name, path) for name, path in paths.items()])
+
+
+def _described(name: str, path: Path | None) -> CorpusResult:
+    from zhixing.corpus import catalog, fetch
+
+    entry = catalog.find(name)
+    size = entry.megabytes if entry is not None else 0.0
+    if path is not None:
+        size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir())) / 1e6
+    return CorpusResult(
+        name=name,
+        language=entry.language if entry else "",
+        kind=entry.kind if entry else "",
+        content=entry.content if entry else "",
+        licence=entry.licence if entry else "not stated",
+        overlaps=entry.overlaps if entry else "",
+        megabytes=size,
+        cached=fetch.place(name).is_dir(),
+        path=str(path) if path is not None else None,
+    )
+
+
+def _copy_of(name: str, out: Path) -> Path:
     from zhixing.corpus import catalog
 
-    known = {corpus.name: corpus for corpus in catalog.CATALOG}
-    if names and out is not None:
-        for name in names:
-            refuse_existing(out / f"{name}.jsonl")
-    found = []
-    for name in names or known:
-        if names and name not in known and not catalog.remote(name):
-            raise InputError(name, f"is no corpus of the catalogue, which has {', '.join(known)}; others are written as https://... or hf:owner/name")
-        path = catalog.fetch(name) / catalog.DOCUMENTS if names else None
-        if path is not None and out is not None:
-            copy = out / f"{catalog.place(name).name if name not in known else name}.jsonl"
-            with writing(copy):
-                out.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(path.read_bytes())
-            path = copy
-        if path is not None:
-            say(f"{name}: {human_bytes(path.stat().st_size)}")
-        corpus = known.get(name)
-        found.append(
-            CorpusResult(
-                name=name,
-                language=corpus.language if corpus else "",
-                kind=corpus.kind if corpus else "",
-                content=corpus.content if corpus else "",
-                licence=corpus.licence if corpus else "not stated",
-                overlaps=corpus.overlaps if corpus else "",
-                megabytes=path.stat().st_size / 1e6 if path else known[name].megabytes,
-                cached=catalog.place(name).is_dir(),
-                path=str(path) if path else None,
-            )
-        )
-    return GetResult(corpora=found)
+    entry = catalog.find(name)
+    return out / name if entry is not None and entry.kind == "weights" else out / f"{name}.jsonl"
+
+
+def _copy(path: Path, copy: Path) -> Path:
+    """Copy a file or folder, whole or not at all."""
+    refuse_existing(copy)
+    with writing(copy):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_name(f".{copy.name}.partial-{os.getpid()}")
+        try:
+            if path.is_dir():
+                shutil.copytree(path, partial)
+            else:
+                shutil.copyfile(path, partial)
+            partial.replace(copy)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+    return copy

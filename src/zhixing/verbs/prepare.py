@@ -90,7 +90,7 @@ def prepare(
         raise SettingError(named[0], "has no effect on a tokenizer that is given with --tokenizer; leave one of them out")
     refuse_existing(out)
 
-    from zhixing.corpus import catalog
+    from zhixing.corpus import fetch
     from zhixing.corpus.readers import expand
     from zhixing.corpus.split import usual_share
     from zhixing.tokenizer.settings import PrepareSettings
@@ -98,7 +98,7 @@ def prepare(
 
     asked = resolve(PrepareSettings, chosen)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
-    sources = expand(catalog.resolve(texts))
+    sources = expand(fetch.resolve(texts))
     size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
     share = asked.split.valid or usual_share(size)
     manifest: dict[str, Any] = {}
