@@ -34,12 +34,12 @@ CONTEXT = 64
 
 SMALL = {
     "model.layers": 4, "model.width": 128, "model.heads": 4, "model.hidden": 336, "model.tied": False,
-    "objective.context": CONTEXT, "train.batch": 32, "train.steps": 120, "train.compile": False,
-    "optim.learning_rate": 0.02, "optim.table_rate": 0.01, "optim.weight_decay": 0.0, "schedule.warmup": 20,
+    "objective.context": CONTEXT, "train.batch": 24, "train.steps": 118, "train.compile": False,
+    "optim.learning_rate": 0.02, "optim.table_rate": 0.03, "optim.weight_decay": 0.0, "schedule.warmup": 8,
 }  # fmt: skip
 LARGE = SMALL | {
-    "model.layers": 5, "model.width": 192, "model.heads": 6, "model.hidden": 512, "objective.context": 128, "train.batch": 24, "train.steps": 500,
-    "train.compile": True, "optim.learning_rate": 0.016, "optim.table_rate": 0.008, "optim.weight_decay": 0.1, "schedule.warmup": 20,
+    "model.layers": 4, "model.width": 160, "model.heads": 5, "model.hidden": 448, "objective.context": 128, "train.batch": 12, "train.steps": 620,
+    "optim.learning_rate": 0.018, "optim.weight_decay": 0.1, "schedule.warmup": 20,
 }  # fmt: skip
 
 
