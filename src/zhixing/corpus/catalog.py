@@ -143,13 +143,10 @@ def _web_bible(archive: Archive) -> Iterator[Record]:
     heading = ""
     for chapter in text.replace("`", "'").split("<sup>1</sup>"):
         plain = re.sub(r"\s*<sup>\d+</sup>\s*|\s+", " ", chapter).strip()
-        body, psalm, number = plain.partition(" Psalm ")  # the heading of the next one; within a text it is always "psalm"
-        if body and (not psalm or number.isdecimal()):
+        body, *following = re.split(r" (?=Psalm \d)", plain, maxsplit=1)  # the heading of the next one stands at the end
+        if body:
             yield {"text": f"{heading}\n{body}" if heading else body}
-            heading = f"Psalm {number}" if psalm else ""
-        elif plain:
-            yield {"text": plain}
-            heading = ""
+        heading = following[0] if following else ""
 
 
 def _bbc_news(archive: Archive) -> Iterator[Record]:

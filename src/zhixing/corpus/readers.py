@@ -180,7 +180,8 @@ def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[
             if form == "parquet":
                 yield from tables.parquet(file, name, settings.text_field)
                 return
-            entries = _checked(name, lines(decode(file, name, settings.encoding), settings.max_line), settings.max_line)
+            unpacked = _Unpacked(file)
+            entries = _checked(name, lines(decode(unpacked, name, settings.encoding), settings.max_line), settings.max_line)
             match form:
                 case "jsonl":
                     yield from _json_lines(name, entries, settings.text_field)
@@ -188,13 +189,37 @@ def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[
                     yield from tables.rows(name, form, entries, settings.text_field, settings.max_line)
                 case "text":
                     yield from grouped(name, entries, settings.document)
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        yield Dropped(name, None, "read", f"its compressed data is damaged ({error!s:.60}); what came before is read")
+            if unpacked.damage:
+                yield Dropped(name, None, "read", f"its compressed data is damaged ({unpacked.damage:.60}); what came before is read")
     except OSError as error:
-        if error.errno is None:  # bz2 and zstandard complain in this way
-            yield Dropped(name, None, "read", f"its compressed data is damaged ({error!s:.60}); what came before is read")
-        else:
-            raise InputError(name, f"cannot be read ({reason(error)})") from None
+        raise InputError(name, f"cannot be read ({reason(error)})") from None
+
+
+class _Unpacked:
+    """A file that ends where its compressed data is damaged."""
+
+    damage = ""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        pieces: list[bytes] = []
+        while size and not self.damage:
+            try:
+                piece = self._file.read(min(size, 1 << 14))  # a larger one would lose more of what is good
+            except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+                self.damage = str(error)
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                self.damage = str(error)  # bz2 and Arrow complain in this way
+            else:
+                if not piece:
+                    break
+                pieces.append(piece)
+                size -= len(piece)
+        return b"".join(pieces)
 
 
 def _opened(path: Path, watch: Callable[[bytes], object]) -> BinaryIO:

@@ -48,20 +48,32 @@ def train(texts: Iterator[str], settings: TokenizerSettings, total_bytes: int | 
     """Train a tokenizer on texts.
 
     total_bytes: their size, where it is known; the sample is then spread over all of them and the default vocabulary fits them.
-    Raises `SettingError` when a vocabulary set by hand is larger than the text gives, `InputError` when there is no text.
+    Raises `SettingError` when a vocabulary set by hand is larger than the text gives or smaller than the kind needs, `InputError` when
+    there is no text.
     """
     sample = list(_sample(texts, settings.sample_characters, total_bytes))
     size = sum(len(text.encode("utf-8")) for text in sample)
     if not size:
         raise InputError("training text", "is empty: nothing to train a tokenizer on")
     wanted = settings.vocabulary or usual_vocabulary(total_bytes or size)
-    make = {"bpe": _bpe, "unigram": _unigram, "wordpiece": _wordpiece, "char": partial(_counted, words=False), "word": partial(_counted, words=True)}
+    make = {
+        "bpe": _bpe,
+        "unigram": _unigram,
+        "wordpiece": _wordpiece,
+        "char": partial(_counted, words=False),
+        "word": partial(_counted, words=True),
+    }
     tokenizer = Tokenizer(make[settings.kind](sample, wanted))
     if settings.vocabulary is not None and tokenizer.vocabulary < settings.vocabulary and settings.kind != "char":
         raise SettingError(
             "tokenizer.vocabulary",
             f"is {settings.vocabulary}, and this text gives a {settings.kind} tokenizer at most {tokenizer.vocabulary}; "
             f"set it to that or less, or leave it out",
+        )
+    if settings.vocabulary is not None and tokenizer.vocabulary > settings.vocabulary:
+        raise SettingError(
+            "tokenizer.vocabulary",
+            f"is {settings.vocabulary}, and a {settings.kind} tokenizer of this text needs at least {tokenizer.vocabulary}",
         )
     return tokenizer
 
@@ -114,10 +126,15 @@ def _unigram(sample: list[str], vocabulary: int) -> Inner:
     """Unigram language model (Kudo 2018, arXiv 1804.10959), with bytes for what no piece covers."""
     inner = Inner(models.Unigram())
     inner.pre_tokenizer = pre_tokenizers.Sequence(_pre_split(training=True))
+    room = max(64, vocabulary - len(_BYTES) - 3)
+    counts = Counter(c for text in sample for c in text)
+    rare = str.maketrans(
+        dict.fromkeys((c for c, _ in counts.most_common()[room // 2 :]), _CUT)
+    )  # the trainer wants room for every character
     trainer = trainers.UnigramTrainer(
-        vocab_size=max(64, vocabulary - len(_BYTES) - 3), max_piece_length=_LONGEST, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
+        vocab_size=room + 1, max_piece_length=_LONGEST, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
     )
-    inner.train_from_iterator(_cut_words(sample), trainer)
+    inner.train_from_iterator((text.translate(rare) for text in _cut_words(sample)), trainer)
     learnt = json.loads(inner.to_str())["model"]["vocab"]
     return _pieces([(piece, score) for piece, score in learnt if piece != "<unk>"], None)
 

@@ -115,7 +115,8 @@ def make(
         raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise SettingError("minutes", f"must be a positive number, not {minutes}")
-    resolve(Recipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first, before anything is measured
+    # The user's own mistakes first, before anything is measured.
+    resolve(Recipe, chosen, {"schedule.warmup": 0, **size.fitting_heads(chosen)})
     number = devices.dtype(str(chosen.get("train.precision", "auto")), device)
     peak = devices.matmul_peak(device, number)
     memory = devices.available_memory(device)
