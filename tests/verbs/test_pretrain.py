@@ -1,0 +1,177 @@
+"""`pretrain` and `plan`: through a real data folder, with interruptions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny
+
+import zhixing as zx
+from zhixing.errors import ArtifactError, Interrupted, SettingError
+from zhixing.verbs.pretrain import read_log
+
+SMALL = {
+    "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.1, "objective.context": 16, "train.batch": 4,
+    "train.compile": False, "train.validate_tokens": 500, "train.validate_every": 10, "train.save_every": 4,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    place = tmp_path_factory.mktemp("pretrain")
+    text = "".join(f"{i}. {sentence} {i * 37 % 101}\n" for i in range(60) for sentence in tiny.SENTENCES[:4])
+    (place / "text.txt").write_text(text, encoding="utf-8")
+    zx.prepare([str(place / "text.txt")], out=place / "data", vocabulary=400, settings={"read.document": "line", "split.valid": 0.1})
+    return place / "data"
+
+
+def weights(run):
+    last = sorted((run / "checkpoints").glob("step-*"))[-1]
+    return last.name, {p.name: p.read_bytes() for p in last.glob("*.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """An uninterrupted run of 30 steps."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    result = zx.pretrain(data, out=run, settings={**SMALL, "train.steps": 30, "train.ema": 0.9})
+    return run, result
+
+
+def test_a_run_folder_has_everything(whole):
+    run, result = whole
+    for name in ("config.json", "plan.json", "lineage.json", "environment.json", "tokenizer.json", "baselines.json", "samples.json",
+                 "metrics.jsonl", "result.json", "report.html", "eval/valid/report.json", "manifest.json"):  # fmt: skip
+        assert (run / name).is_file(), name
+    rows = [r for r in read_log(run / "metrics.jsonl") if "loss" in r]
+    assert [r["step"] for r in rows] == list(range(1, 31))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert result.steps == 30
+    assert result.skipped == 0
+    report = json.loads((run / "eval/valid/report.json").read_text())["metrics"]["bits_per_byte"]
+    assert report["low"] < report["value"] < report["high"]
+
+
+def test_a_finished_run_is_not_trained_again(data, whole, capsys):
+    run, result = whole
+    again = zx.pretrain(data, out=run)
+    assert again == result
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_killed_and_continued_is_uninterrupted(data, whole, tmp_path):
+    words = [f"{k}={str(v).lower()}" for k, v in {**SMALL, "train.steps": 30, "train.ema": 0.9}.items()]
+    command = [sys.executable, "-m", "zhixing", "pretrain", str(data), "--out", str(tmp_path / "run"), *words]
+    for checkpoint in (4, 12):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        began = time.monotonic()
+        while not (tmp_path / "run" / "checkpoints" / f"step-{checkpoint:07d}").is_dir() and process.poll() is None:
+            assert time.monotonic() - began < 120
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert weights(tmp_path / "run") == weights(whole[0])
+    rows = [r["step"] for r in read_log(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    assert rows == list(range(1, 31))
+
+
+def test_a_signal_saves_and_says_so(data, tmp_path):
+    def interrupt_soon():
+        while not (tmp_path / "run" / "checkpoints").is_dir():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    import threading
+
+    thread = threading.Thread(target=interrupt_soon)
+    thread.start()
+    with pytest.raises(Interrupted, match="the same command continues"):
+        zx.pretrain(data, out=tmp_path / "run", settings={**SMALL, "train.steps": 5000})
+    thread.join()
+    step = read_log(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
+    assert (tmp_path / "run" / "checkpoints" / f"step-{step:07d}").is_dir()
+
+
+def test_a_run_keeps_its_settings_and_data(data, whole, tmp_path):
+    run, _ = whole
+    with pytest.raises(SettingError, match=r"train.batch: is 4 in this run"):
+        zx.pretrain(data, out=run, settings={"train.batch": 8})
+    (tmp_path / "text.txt").write_text("another text\n" * 3 + "".join(f"line {i}\n" for i in range(300)), encoding="utf-8")
+    other = zx.prepare([str(tmp_path / "text.txt")], out=tmp_path / "other", settings={"read.document": "line"})
+    (run / "result.json").rename(tmp_path / "result.json")
+    try:
+        with pytest.raises(ArtifactError, match="is not the data that"):
+            zx.pretrain(other.data, out=run)
+    finally:
+        (tmp_path / "result.json").rename(run / "result.json")
+
+
+def test_two_processes_on_one_run_are_told_apart(data, whole):
+    from zhixing.files import sole_user
+
+    run, _ = whole
+    code = f"import zhixing as zx; zx.pretrain({str(data)!r}, out={str(run)!r})"
+    with sole_user(run):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "is in use by another process" in done.stderr
+
+
+def test_continue_from_a_base(data, whole, tmp_path):
+    run, result = whole
+    # The run was cut short on purpose: further training from its weights starts near where it ended.
+    more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={"train.steps": 12, "train.batch": 4, "train.compile": False})
+    first = next(r for r in read_log(tmp_path / "more" / "metrics.jsonl") if "loss" in r)
+    assert first["loss"] < result.valid_loss + 1.0
+    assert more.parameters == result.parameters
+    with pytest.raises(SettingError, match="cannot be set together with --base"):
+        zx.pretrain(data, out=tmp_path / "x", base=run, settings={"model.width": 64})
+
+
+def test_early_stopping(data, tmp_path):
+    chosen = {**SMALL, "train.steps": 400, "train.patience": 2, "train.validate_every": 5, "optim.learning_rate": 0.5, "optim.table_rate": 0.5}
+    result = zx.pretrain(data, out=tmp_path / "run", settings=chosen)
+    assert result.stopped_early
+    assert result.steps < 400
+    assert result.best_step <= result.steps - 10
+
+
+def test_recurrent_models_train_too(data, tmp_path):
+    chosen = {"model.kind": "rnn", "model.cell": "gru", "model.layers": 1, "model.width": 32, "objective.context": 16}
+    result = zx.pretrain(data, out=tmp_path / "run", settings={**chosen, "train.batch": 4, "train.steps": 12})
+    assert result.steps == 12
+
+
+@pytest.mark.parametrize(
+    ("settings", "minutes", "message"),
+    [
+        ({"model.widht": 3}, None, "did you mean model.width"),
+        ({"train.steps": 10}, 3.0, "both say how long"),
+        ({"train.steps": 0}, None, "train.steps"),
+        ({"optim.kind": "lion"}, None, "optim.kind"),
+        ({"schedule.kind": "exponential", "train.steps": 100}, None, "schedule.final"),
+        ({"train.accumulate": 9, "train.batch": 4, "train.steps": 100}, None, "train.accumulate"),
+        ({}, -1.0, "minutes"),
+        ({"model.width": 30, "model.heads": 4, "train.steps": 100}, None, "heads"),
+    ],
+)
+def test_contradictions_are_said_before_anything_is_written(data, tmp_path, settings, minutes, message):
+    with pytest.raises(SettingError, match=message):
+        zx.pretrain(data, out=tmp_path / "run", minutes=minutes, settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_plan_writes_nothing_and_says_what_would_be(data):
+    before = sorted(p.name for p in data.parent.iterdir())
+    plan = zx.plan(data, settings={**SMALL, "train.steps": 50})
+    assert sorted(p.name for p in data.parent.iterdir()) == before
+    assert plan.steps == 50
+    assert plan.tokens == 50 * 4 * 16
+    assert plan.memory_bytes > 1e8
+    assert plan.settings["model"]["width"] == 32
+    assert any("epochs" in line for line in plan.lines())
