@@ -22,14 +22,14 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zhixing.console import progress, say, warn
 from zhixing.corpus.catalog import CATALOG, Archive, Entry, find
 from zhixing.errors import ArtifactError, InputError, MissingPackage, ZhixingError
-from zhixing.files import MANIFEST, new_folder, open_folder, reason, sole_user
+from zhixing.files import MANIFEST, new_folder, open_folder, sole_user
 
 DOCUMENTS = "documents.jsonl"
 EXTRACTION = 1
@@ -151,27 +151,32 @@ def _why(said: str, pinned: str) -> str:
 
 
 def _from_url(url: str, folder: Path) -> None:
-    name = re.sub(r"[^\w.-]+", "-", urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]).lstrip(".-") or "download.txt"
-    name = f"_{name}" if name == MANIFEST else name[-100:]
-    with new_folder(folder, "corpus", extra={"name": url, "text": name}) as partial:
-        try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                total = int(answer.headers.get("Content-Length") or 0)
+    try:
+        path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+        name = re.sub(r"[^\w.-]+", "-", path.rpartition("/")[2]).lstrip(".-")[-100:] or "download.txt"
+        name = f"_{name}" if name == MANIFEST else name
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            total = int(answer.headers.get("Content-Length") or 0)
+            with new_folder(folder, "corpus", extra={"name": url, "text": name}) as partial:
                 with open(partial / name, "wb") as file, progress(f"fetching {name}", total=total or None, unit="B") as bar:
                     while block := _block(answer, url):
                         file.write(block)
                         bar.advance(len(block))
-        except (urllib.error.URLError, http.client.HTTPException, ValueError) as error:
-            raise ZhixingError(f"{url}: could not be fetched ({getattr(error, 'reason', error)!s:.100})") from None
-        if total and (partial / name).stat().st_size != total:
-            raise ZhixingError(f"{url}: the connection broke off after {(partial / name).stat().st_size} of {total} bytes; try again")
+                if total and (partial / name).stat().st_size != total:
+                    raise ZhixingError(
+                        f"{url}: the connection broke off after {(partial / name).stat().st_size} of {total} bytes; try again"
+                    )
+    except urllib.error.HTTPError as error:
+        raise ZhixingError(f"{url}: could not be fetched (the server says {error.code}, {error.reason:.80})") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ZhixingError(f"{url}: could not be fetched ({getattr(error, 'reason', error)!s:.100})") from None
 
 
 def _block(answer: http.client.HTTPResponse, url: str) -> bytes:
     try:
         return answer.read(1 << 20)
-    except OSError as error:
-        raise ZhixingError(f"{url}: the connection broke off ({reason(error)}); try again") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ZhixingError(f"{url}: the connection broke off ({error!s:.80}); try again") from None
 
 
 def _from_hub(name: str, folder: Path) -> None:
@@ -182,14 +187,15 @@ def _from_hub(name: str, folder: Path) -> None:
         raise MissingPackage("datasets", "hub", name) from None
     path, config, split = [*name.removeprefix("hf:").split(":"), "", ""][:3]
     say(f"fetching {path}")
-    try:
-        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(path, config or None, split=split or "train", streaming=True)
-        _write(folder, rows, {"name": name})
-    except (ZhixingError, OSError):
-        raise
-    except Exception as error:  # the library and what it uses raise many kinds
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        raise ZhixingError(f"{name}: the datasets library could not load it ({why})") from None
+
+    def rows() -> Iterator[Mapping[str, Any]]:
+        try:
+            yield from datasets.load_dataset(path, config or None, split=split or "train", streaming=True)
+        except Exception as error:  # the library and what it uses raise many kinds
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            raise ZhixingError(f"{name}: the datasets library could not load it ({why})") from None
+
+    _write(folder, rows(), {"name": name})
 
 
 def _write(folder: Path, records: Iterable[Mapping[str, Any]], about: dict[str, Any]) -> None:
