@@ -62,6 +62,18 @@ def test_exported_names_are_frozen():
         _ = zhixing.pretend
 
 
+def test_a_verb_is_a_function_whatever_has_been_imported():
+    script = """
+import zhixing as zx
+import zhixing.evaluate.significance, zhixing.export, zhixing.verbs.plan
+from zhixing.evaluate import documents
+from zhixing import evaluate, export
+assert all(callable(getattr(zx, verb)) for verb in zx.VERBS)
+assert evaluate is zx.evaluate and export is zx.export and documents.__name__ == "zhixing.evaluate.documents"
+"""
+    subprocess.run([sys.executable, "-W", "error::ImportWarning", "-c", script], timeout=60, check=True)
+
+
 def test_every_verb_is_a_file_and_every_file_a_verb():
     files = {p.stem for p in (Path(zhixing.__file__).parent / "verbs").glob("*.py")} - {"__init__"}
     assert files == set(zhixing.VERBS)

@@ -5,12 +5,14 @@
     zx.pretrain("data/books", out="runs/lm", minutes=10)
     print(zx.generate("runs/lm", prompt="Once").continuations[0].text)
 
-Each verb of the command line is the function of the same name. They are imported when they are first used, so that `import zhixing` is fast.
+Each verb of the command line is the function of the same name. They are imported when they are first used, so that importing is fast.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -44,6 +46,17 @@ __all__ = [
     "prepare",
     "pretrain",
 ]
+
+
+class _FrontDoor(ModuleType):
+    """`zx.evaluate` is the verb, although `zhixing.evaluate` is a package too, which Python would put in its place when it is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in VERBS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _FrontDoor
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,132 @@
+"""Every block of code in the READMEs runs, in order, in one folder; only what takes minutes or the network is made small, as said here."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import zhixing
+from zhixing import cli
+from zhixing.corpus import fetch
+from zhixing.files import new_folder
+
+ROOT = Path(__file__).parents[2]
+TINY = ["train.steps=6", "train.compile=false", "train.batch=4", "model.width=32", "model.layers=2", "objective.context=32"]
+SMALLER = {
+    "--minutes 10": " ".join(TINY),
+    "minutes=10": f"settings={TINY}",
+    "width = 256": "width = 32",
+    "steps = 2000": 'steps = 6\nbatch = 4\ncompile = false\n\n[objective]\ncontext = 32',
+}  # fmt: skip
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    """(language, code) of each fenced block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def smaller(code: str) -> str:
+    for usual, small in SMALLER.items():
+        code = code.replace(usual, small)
+    return code
+
+
+def documents() -> list[str]:
+    """Some real text: this project's own."""
+    pages = [ROOT / "README.zh-CN.md", ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "src/zhixing").glob("*.py"))]
+    return [part for page in pages for part in page.read_text(encoding="utf-8").split("\n## ")]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working folder with texts, and corpora in the cache as `get` leaves them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZHIXING_CACHE", str(tmp_path / "cache"))
+    texts = documents()
+    Path("my-texts").mkdir()
+    for number, text in enumerate(texts):
+        Path(f"my-texts/{number}.txt").write_text(text, encoding="utf-8")
+    for name in ("shakespeare", "people-daily"):
+        with new_folder(fetch.place(name), "corpus", extra={"text": "documents.jsonl"}) as folder:
+            lines = (json.dumps({"text": f"{name}: {text}"}) + "\n" for text in texts)
+            (folder / "documents.jsonl").write_text("".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_blocks_of_the_readme_run(place, capsys):
+    found = blocks("README.md")
+    for language, code in found:
+        if language == "toml":
+            Path(re.match(r"# (\S+)\n", code)[1]).write_text(smaller(code), encoding="utf-8")
+    ran = []
+    for language, code in found:
+        if language == "sh":
+            for line in smaller(code).splitlines():
+                program, *words = shlex.split(line, comments=True)
+                if program == "zhixing":
+                    assert cli.run(words) == 0, line
+                    assert capsys.readouterr().out.strip(), line
+                    ran.append(words[0])
+        elif language == "python":
+            exec(compile(smaller(code), "README.md", "exec"), {})
+    assert set(ran) == set(zhixing.VERBS)
+
+
+def test_what_the_blocks_install_and_make_is_there():
+    pyproject, makefile = (ROOT / "pyproject.toml").read_text(), (ROOT / "Makefile").read_text()
+    lines = [line.partition("#")[0].split() for language, code in blocks("README.md") if language == "sh" for line in code.splitlines()]
+    for program, *words in lines:
+        match program, words:
+            case "make", [target]:
+                assert f"\n{target}: " in makefile
+            case "pip", ["install", what]:
+                assert all(f"\n{extra} = [" in pyproject for extra in re.findall(r"\[(\w+)\]", what))
+            case _:
+                assert program == "zhixing"
+
+
+def test_both_languages_show_the_same_commands():
+    def bare(code: str) -> str:
+        return re.sub(r'"[^"]*"|\s*#.*', "", code)
+
+    english, chinese = blocks("README.md"), blocks("README.zh-CN.md")
+    assert [(language, bare(code)) for language, code in english[:-1]] == [(language, bare(code)) for language, code in chinese[:-1]]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_it_ends_with_the_tree_of_files(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    _, tree = blocks(name)[-1]
+    assert text.endswith(f"```\n{tree}```\n")
+    lines = [(len(line) - len(line.lstrip()), line.split()[0]) for line in tree.splitlines()]
+    package = [path for depth, path in lines if depth]
+    assert all((ROOT / path).exists() for depth, path in lines if not depth)
+    there = {p.name + "/" if p.is_dir() else p.name for p in (ROOT / "src/zhixing").iterdir() if not p.name.startswith(("_", "."))}
+    assert set(package) == there - {"py.typed"}
+
+
+def test_the_order_of_the_tree_is_that_of_the_layers():
+    layers = re.search(r"layers = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL)[1]
+    rows = [row.split(" | ") for row in re.findall(r'"([^"]+)"', layers)][::-1]
+    names = [
+        line.split()[0].removesuffix("/").removesuffix(".py") for line in blocks("README.md")[-1][1].splitlines() if line.startswith("    ")
+    ]
+    assert sorted(names, key=lambda name: next(i for i, row in enumerate(rows) if name in row)) == names
+
+
+@pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_settings_that_are_named_in_the_readme_exist():
+    from zhixing.config import setting_names
+    from zhixing.tokenizer.settings import PrepareSettings
+    from zhixing.train.recipe import Recipe
+
+    known = {*setting_names(PrepareSettings), *setting_names(Recipe)}
+    for _, code in blocks("README.md"):
+        assert set(re.findall(r"(?<=\s)([a-z]+\.[a-z_]+)=", code)) <= known
