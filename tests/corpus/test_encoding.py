@@ -26,6 +26,8 @@ def text(data: bytes, encoding: str | None = None) -> str:
         *((t, e) for t in (SIMPLIFIED, TRADITIONAL) for e in ("gb18030", "utf-16-le", "utf-16-be")),
         (TRADITIONAL, "big5"),
         (FRENCH, "cp1252"),
+        ("Où est la bibliothèque ? L'élève a mangé une crêpe près du château. Ça a déjà été décidé à Noël.\n" * 9, "latin-1"),
+        ("Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.\n" * 9, "koi8-r"),
         (ENGLISH, "cp1252"),
         (ENGLISH.replace("–", "-"), "latin-1"),
         ("plain ASCII\n", "ascii"),

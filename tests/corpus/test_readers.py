@@ -65,6 +65,7 @@ def test_of_what_zhixing_wrote_only_documents_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.txt", "absent/*.txt", "x" * 5000, "a\0b", ""])
 def test_names_that_mean_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "here.txt", "not meant")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError):
         expand([name])
@@ -246,6 +247,8 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
         items(path, text_field=7)
     with pytest.raises(InputError, match=r"first column holds no text; .*: set read.text_field"):
         items(write(tmp_path / "b.csv", "17,good\n18,bad\n"))
+    with pytest.raises(InputError, match=r"a.csv:2: the first column holds no text; its columns are id, review"):
+        items(path)
 
 
 def test_parquet(tmp_path: Path) -> None:

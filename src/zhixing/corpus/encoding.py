@@ -98,8 +98,10 @@ def _chineseness(sample: bytes, name: str) -> float:
 def _western_or_else(sample: bytes) -> str:
     accents = len(re.findall(rb"[\x80-\xff]", sample))
     letters = accents + len(re.findall(rb"[A-Za-z]", sample))
+    # Western letters with accents stand one by one between others; alphabets of their own come in runs.
+    alone = len(re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", sample))
     western = "cp1252" if not re.search(rb"[\x81\x8d\x8f\x90\x9d]", sample) else "latin-1"
-    if accents < 0.12 * letters:
+    if accents < 0.12 * letters or (accents < 0.3 * letters and alone > 0.9 * accents):
         return western
     from charset_normalizer import from_bytes
 

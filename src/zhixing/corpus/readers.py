@@ -98,6 +98,8 @@ def expand(names: Sequence[str | Path]) -> list[Source]:
     for name in map(str, names):
         path = Path(name)
         try:
+            if not name:
+                raise InputError("''", "is an empty name; the folder that you are in is written .")
             if name == STDIN and Source(path, named=True) in found:
                 raise InputError(STDIN, "standard input can be read only once")
             if path.is_dir():

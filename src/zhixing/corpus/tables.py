@@ -15,6 +15,8 @@ from zhixing.errors import InputError
 FIELDS = ("text", "content", "body", "document", "sentence")
 """Names under which the text is looked for when no `read.text_field` is given."""
 
+_NUMBER = re.compile(r"\s*[-+]?[\d.,]*\s*")
+
 Entries = Iterator[tuple[int, str] | Dropped]
 
 
@@ -27,6 +29,7 @@ def rows(
     """
     aside: list[Dropped] = []
     column: int | None = None
+    doubtful: list[str] | None = None  # a first row that may be the header of a column of numbers
     for number, row in _parsed(form, _without(aside, entries), longest):
         yield from aside
         aside.clear()
@@ -39,6 +42,11 @@ def rows(
             column, header = _column(f"{source}:{number}", row, wanted)
             if header:
                 continue
+            doubtful = row if wanted is None and len(row) > 1 else None
+        elif doubtful:
+            if _NUMBER.fullmatch(row[0]):
+                raise InputError(f"{source}:{number}", _no_text(doubtful))
+            doubtful = None
         shown = "\t".join(row)[:200]
         if column >= len(row):
             yield Dropped(source, number, "read", f"has only {len(row)} columns", shown)
@@ -94,22 +102,27 @@ def _parsed(form: Literal["csv", "tsv"], numbered: Iterator[tuple[int, str]], lo
 def _column(where: str, row: list[str], wanted: str | int | None) -> tuple[int, bool]:
     """Which column holds the text, and whether this first row is a header."""
     names = [cell.strip().lower() for cell in row]
-    columns = f"its columns are {', '.join(cell.strip()[:30] for cell in row[:12])}"
     if wanted is not None:
         name = str(wanted).strip().lower()
         if name in names:
             return names.index(name), True
         if name.isdecimal() and int(name) < len(row):
             return int(name), any(field in names for field in FIELDS)
-        raise InputError(where, f"no column {wanted}; {columns}")
+        raise InputError(where, f"no column {wanted}; {_columns(row)}")
     for field in FIELDS:
         if field in names:
             return names.index(field), True
-    if len(row) > 1 and re.fullmatch(r"\s*[-+]?[\d.,]*\s*", row[0]):
-        raise InputError(
-            where, f"the first column holds no text; {columns}: set read.text_field to one of them, or to its number, counted from 0"
-        )
+    if len(row) > 1 and _NUMBER.fullmatch(row[0]):
+        raise InputError(where, _no_text(row))
     return 0, False
+
+
+def _no_text(row: list[str]) -> str:
+    return f"the first column holds no text; {_columns(row)}: set read.text_field to one of them, or to its number, counted from 0"
+
+
+def _columns(row: list[str]) -> str:
+    return f"its columns are {', '.join(cell.strip()[:30] for cell in row[:12])}"
 
 
 def parquet(file: BinaryIO, source: str, wanted: str | int | None) -> Iterator[Document | Dropped]:
