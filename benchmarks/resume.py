@@ -1,8 +1,8 @@
 """Kill a training run with SIGKILL at random instants, continue it each time, and compare the finished weights bit by bit.
 
 1. An uninterrupted run, as the reference.
-2. The same run killed `--kills` times: after a random time, some of them in the middle of writing a checkpoint (waited for by looking for the
-   unfinished folder); each time the same command continues it.
+2. The same run killed `--kills` times: after a random time, some of them in the middle of writing a checkpoint (waited for by looking for
+   the unfinished folder); each time the same command continues it.
 3. A byte of the newest checkpoint is flipped; the run must notice, go back to the one before, and still end with the same bits.
 
     python benchmarks/resume.py [--kills 20]
@@ -76,7 +76,9 @@ def main() -> None:
     place = Path(tempfile.mkdtemp())
     (place / "text.txt").write_text(TEXT, encoding="utf-8")
     data = place / "data"
-    subprocess.run([sys.executable, "-m", "zhixing", "prepare", str(place / "text.txt"), "--out", str(data)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "zhixing", "prepare", str(place / "text.txt"), "--out", str(data)], check=True, capture_output=True
+    )
     finish(data, place / "whole")
     reference = weights(place / "whole")
 

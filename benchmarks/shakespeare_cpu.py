@@ -1,8 +1,8 @@
 """Tiny Shakespeare, characters, on a CPU: time to a validation loss of 1.886, and the loss within the peer's whole time.
 
 The peer is transformers' Trainer with GPT-2 of the same size: 4 layers x 128, context 64, AdamW at 1e-3, batch 12, 2,000 steps, its other
-settings at their defaults. Both sides are validated by the same code over the whole validation part; clocks stop meanwhile. Compiling, where
-there is any, counts. Its cache is emptied first.
+settings at their defaults. Both sides are validated by the same code over the whole validation part; clocks stop meanwhile. Compiling,
+where there is any, counts. Its cache is emptied first.
 
     python benchmarks/shakespeare_cpu.py            both parts, about 10 minutes
     python benchmarks/shakespeare_cpu.py --ours     our side alone, with the peer's seconds given by --peer-seconds
@@ -38,8 +38,8 @@ SMALL = {
     "optim.learning_rate": 0.02, "optim.table_rate": 0.03, "optim.weight_decay": 0.0, "schedule.warmup": 8,
 }  # fmt: skip
 LARGE = SMALL | {
-    "model.layers": 4, "model.width": 160, "model.heads": 5, "model.hidden": 448, "objective.context": 128, "train.batch": 12, "train.steps": 620,
-    "optim.learning_rate": 0.018, "optim.weight_decay": 0.1, "schedule.warmup": 20,
+    "model.layers": 4, "model.width": 160, "model.heads": 5, "model.hidden": 448, "objective.context": 128, "train.batch": 12,
+    "train.steps": 620, "optim.learning_rate": 0.018, "optim.weight_decay": 0.1, "schedule.warmup": 20,
 }  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def trainer(bf16: bool) -> list[float]:
     config.bos_token_id = config.eos_token_id = 0
     torch.manual_seed(1)
     arguments = transformers.TrainingArguments(
-        output_dir=tempfile.mkdtemp(), max_steps=STEPS, per_device_train_batch_size=BATCH, learning_rate=1e-3, report_to=[], save_strategy="no",
-        use_cpu=True, disable_tqdm=True, logging_strategy="no", bf16=bf16,
+        output_dir=tempfile.mkdtemp(), max_steps=STEPS, per_device_train_batch_size=BATCH, learning_rate=1e-3, report_to=[],
+        save_strategy="no", use_cpu=True, disable_tqdm=True, logging_strategy="no", bf16=bf16,
     )  # fmt: skip
     model = transformers.GPT2LMHeadModel(config)
     transformers.Trainer(model=model, args=arguments, train_dataset=Windows(store, CONTEXT, STEPS * BATCH), callbacks=[Watch()]).train()
@@ -98,7 +98,9 @@ def main() -> None:
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": tempfile.mkdtemp()}
     for _ in range(chosen.turns):
         for side in sides:
-            run = subprocess.run([sys.executable, "-W", "ignore", __file__, "--side", side], capture_output=True, text=True, env=environment, check=False)
+            run = subprocess.run(
+                [sys.executable, "-W", "ignore", __file__, "--side", side], capture_output=True, text=True, env=environment, check=False
+            )
             if run.returncode:
                 sys.exit(f"{side} failed:\n{run.stderr[-2000:]}")
             answer = json.loads(run.stdout.splitlines()[-1])

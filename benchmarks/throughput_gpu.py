@@ -1,4 +1,4 @@
-"""Training speed on a GPU: GPT-2-small shape (12 layers x 768, vocabulary 50,304), context 1,024, bf16: tokens/s and MFU of the measured peak.
+"""Training speed on a GPU: GPT-2-small shape (12 layers x 768, vocabulary 50,304), context 1,024, bf16: tokens/s and MFU of the peak.
 
 Random tokens, for speed does not depend on them. On a machine without a GPU, `--tiny` runs the same code at a tiny size on the CPU.
 

@@ -13,7 +13,7 @@ from zhixing.models import LlamaSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
 from zhixing.train.loop import State, TrainSettings, train
-from zhixing.train.optim import OptimSettings, Optimizer
+from zhixing.train.optim import Optimizer, OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
 SETTINGS = TrainSettings(steps=12, batch=4, precision="fp32", compile=False, ema=0.9)

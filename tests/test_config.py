@@ -113,7 +113,7 @@ def test_a_mistake_names_the_setting(words, says):
 
 @pytest.mark.parametrize("word", ["size", "=3", "size:3"])
 def test_a_word_that_is_no_setting(word):
-    with pytest.raises(UserError, match="dotted.key=value"):
+    with pytest.raises(UserError, match="dotted\\.key=value"):
         gather(None, [word])
 
 

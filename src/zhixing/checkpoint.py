@@ -13,7 +13,6 @@ No pickle: nothing in a checkpoint is ever executed. There is no file that point
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,7 +197,7 @@ def _prune(run: Path, keep_last: int) -> None:
     keep = {*kept[-keep_last:], min(kept, key=_valid_loss)}
     for place in _all_but(kept, keep):
         aside = place.with_name(f".removed-{place.name}")
-        os.rename(place, aside)  # at no instant is a half-removed folder to be seen under a checkpoint's name
+        place.rename(aside)  # at no instant is a half-removed folder to be seen under a checkpoint's name
         shutil.rmtree(aside, ignore_errors=True)
 
 

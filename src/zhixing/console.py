@@ -20,9 +20,13 @@ PLAIN_INTERVAL = 10.0
 class Progress(Protocol):
     """A running display: `advance` counts work done, `note` shows a short text beside the bar."""
 
-    def advance(self, amount: float = 1) -> None: ...
+    def advance(self, amount: float = 1) -> None:
+        """Count work done."""
+        ...
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar."""
+        ...
 
 
 def say(text: str) -> None:

@@ -47,7 +47,7 @@ class StoreWriter:
         self.tokens = 0
         self._documents: list[tuple[int, int, int]] = []
         self._open = contextlib.ExitStack()
-        self._file = self._open.enter_context(open(self._shard(0), "wb"))
+        self._file = self._open.enter_context(self._shard(0).open("wb"))
 
     def _shard(self, number: int) -> Path:
         return self.folder / f"{self.split}-{number:05d}.bin"
@@ -63,7 +63,7 @@ class StoreWriter:
             room = self.shard_tokens - self._file.tell() // self.dtype.itemsize
             if room == 0:
                 self._file.close()
-                self._file = self._open.enter_context(open(self._shard((self.tokens - len(array)) // self.shard_tokens), "wb"))
+                self._file = self._open.enter_context(self._shard((self.tokens - len(array)) // self.shard_tokens).open("wb"))
                 room = self.shard_tokens
             self._file.write(array[:room].astype(self.dtype).tobytes())
             array = array[room:]

@@ -50,6 +50,13 @@ def test_every_token_is_predicted_once_with_enough_before_it():
 def test_unknown_tokens_are_counted():
     tokenizer = tiny.tokenizer("wordpiece", None)
     system = Loaded(
-        tiny.model(LlamaSettings(layers=1, width=32, heads=2), tokenizer.vocabulary), tokenizer, 16, "t", "", Path("t"), None, torch.device("cpu")
+        tiny.model(LlamaSettings(layers=1, width=32, heads=2), tokenizer.vocabulary),
+        tokenizer,
+        16,
+        "t",
+        "",
+        Path("t"),
+        None,
+        torch.device("cpu"),
     )
     assert score(system, ["The 龘 fox"], 16, 8).unknown == 1

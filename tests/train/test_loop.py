@@ -12,7 +12,7 @@ from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
 from zhixing.train import loop
 from zhixing.train.loop import PATIENCE, State, TrainSettings, averaged, train, validate
-from zhixing.train.optim import OptimSettings, Optimizer
+from zhixing.train.optim import Optimizer, OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from zhixing.models import LlamaSettings, build
-from zhixing.train.optim import Muon, OptimSettings, Optimizer, orthogonalize
+from zhixing.train.optim import Muon, Optimizer, OptimSettings, orthogonalize
 
 
 def test_orthogonalize_comes_near_the_polar_factor():

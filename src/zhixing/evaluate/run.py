@@ -21,9 +21,9 @@ from zhixing.checkpoint import Loaded
 from zhixing.console import progress
 from zhixing.metrics import Rows
 
-BATCH_TOKENS = 8192
-LOGITS = 1 << 26
-"""Numbers of logits that may exist at a time."""
+BATCH_TOKENS = 4096
+LOGITS = 1 << 22
+"""Numbers of logits that exist at a time: evaluating needs less memory than the training before it."""
 _POOL = 512  # documents whose windows are sorted by length together
 
 
@@ -72,7 +72,7 @@ def score(loaded: Loaded, texts: Iterable[str], window: int, stride: int, total:
                 pending += windows(number, [end, *ids, end], window, stride)
             pending.sort(key=lambda w: len(w.ids))
             done = np.zeros(len(pool), dtype=np.int64)
-            for batch in _batches(pending, BATCH_TOKENS, LOGITS // loaded.model.head_weight.shape[0]):
+            for batch in _batches(pending, BATCH_TOKENS):
                 for one, nats in zip(batch, _nats(loaded, batch), strict=True):
                     rows[one.document, 0] += nats
                     done[one.document] += one.new
@@ -95,9 +95,12 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
         targets[row, length - w.new : length] = tokens[1:][length - w.new :]
     ids, targets = ids.to(loaded.device), targets.to(loaded.device)
     states, _ = loaded.model(ids)
-    logits = loaded.model.logits(states).float()
-    nats = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=-100, reduction="none")
-    return [float(n) for n in nats.double().sum(1)]
+    rows = max(1, LOGITS // loaded.model.head_weight.shape[0])
+    nats = [
+        F.cross_entropy(loaded.model.logits(part).float(), wanted, ignore_index=-100, reduction="none")
+        for part, wanted in zip(states.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
+    ]
+    return [float(n) for n in torch.cat(nats).view_as(targets).double().sum(1)]
 
 
 def _pools(texts: Iterable[str], size: int) -> Iterator[list[str]]:
@@ -106,12 +109,11 @@ def _pools(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield pool
 
 
-def _batches(pending: list[Window], most: int, most_by_logits: int) -> Iterator[list[Window]]:
-    """Runs of windows (sorted by length) that fill a batch when padded to the longest."""
-    limit = max(1, min(most, most_by_logits))
+def _batches(pending: list[Window], most: int) -> Iterator[list[Window]]:
+    """Runs of windows (sorted by length) that fill a batch of `most` tokens when padded to the longest."""
     batch: list[Window] = []
     for w in pending:
-        if batch and (len(batch) + 1) * (len(w.ids) - 1) > limit:
+        if batch and (len(batch) + 1) * (len(w.ids) - 1) > most:
             yield batch
             batch = []
         batch.append(w)

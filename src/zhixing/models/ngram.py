@@ -109,7 +109,7 @@ class NGram:
             total = level.context_counts[r]
             direct = np.maximum(count - level.discount, 0) / total
             probability[known] = direct + level.discount * level.context_types[r] / total * probability[known]
-        return -np.log(probability)
+        return np.asarray(-np.log(probability), dtype=np.float64)
 
 
 def _find(keys: Ids, wanted: Ids) -> Ids:

@@ -1,6 +1,6 @@
 """What a model is trained to do. An objective makes its own batches and turns them into a loss; the trainer knows no more of it.
 
-    causal    predict the next token
+causal    predict the next token
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The causal objective: predict each token from those before it (Bengio et al. 2003, "A Neural Probabilistic Language Model").
 
-    loss = - sum_t log p(x_t | x_<t)        over windows of `context` tokens cut from the packed stream of documents
+loss = - sum_t log p(x_t | x_<t)        over windows of `context` tokens cut from the packed stream of documents
 """
 
 from __future__ import annotations

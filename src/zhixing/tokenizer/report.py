@@ -35,7 +35,11 @@ def report(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, Any]:
         "vocabulary": tokenizer.vocabulary,
         "fingerprint": tokenizer.fingerprint,
         "languages": {
-            name: {**dict(size), "tokens_per_byte": size["tokens"] / size["bytes"], "tokens_per_character": size["tokens"] / size["characters"]}
+            name: {
+                **dict(size),
+                "tokens_per_byte": size["tokens"] / size["bytes"],
+                "tokens_per_character": size["tokens"] / size["characters"],
+            }
             for name, size in sorted(sizes.items(), key=lambda item: -item[1]["bytes"])
             if size["bytes"]
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -29,4 +30,4 @@ class PrepareSettings(CorpusSettings):
 
 def usual_vocabulary(total_bytes: int) -> int:
     """The default size for a text of so many bytes: a multiple of 64 between 512 and 65,536."""
-    return max(512, min(1 << 16, round(4096 * (total_bytes / 1e6) ** (1 / 3) / 64) * 64))
+    return max(512, min(1 << 16, round(64 * math.cbrt(total_bytes / 1e6)) * 64))

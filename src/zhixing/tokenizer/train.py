@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import log
 
@@ -56,7 +56,7 @@ def train(texts: Iterator[str], settings: TokenizerSettings, total_bytes: int | 
     if not size:
         raise InputError("training text", "is empty: nothing to train a tokenizer on")
     wanted = settings.vocabulary or usual_vocabulary(total_bytes or size)
-    make = {
+    make: dict[str, Callable[[list[str], int], Inner]] = {
         "bpe": _bpe,
         "unigram": _unigram,
         "wordpiece": _wordpiece,

@@ -143,9 +143,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
                 f"loss or gradient was not finite {PATIENCE} steps in a row up to step {state.step}; "
                 "lower optim.learning_rate and optim.table_rate, or set train.precision=fp32, and start again from an earlier checkpoint"
             )
-        yield Step(
-            state.step, mean, norm, rate * state.optimizer.rate, targets, time.perf_counter() - began, skipped=not finite
-        )
+        yield Step(state.step, mean, norm, rate * state.optimizer.rate, targets, time.perf_counter() - began, skipped=not finite)
 
 
 def _gradients(

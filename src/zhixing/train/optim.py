@@ -157,7 +157,9 @@ class Optimizer:
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take up the state that `tensors` gave. Raises `ArtifactError` when it belongs to another model or optimizer."""
         params = {name: p for p, name in self.names.items()}
-        owner: dict[Tensor, torch.optim.Optimizer] = {p: part for part in self.parts for group in part.param_groups for p in group["params"]}
+        owner: dict[Tensor, torch.optim.Optimizer] = {
+            p: part for part in self.parts for group in part.param_groups for p in group["params"]
+        }
         for key, value in tensors.items():
             name, _, field = key.rpartition("/")
             if name not in params:

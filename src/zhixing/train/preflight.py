@@ -26,13 +26,17 @@ def findings(train: Store, valid: Store, tokens: int, parameters: int) -> list[s
     if tokens < parameters / 4:
         found.append(f"too short a run: {tokens / parameters:.1f} tokens a parameter; give it more minutes, or set a smaller model.width")
     if valid.tokens < 5_000:
-        found.append(f"the validation part has only {valid.tokens} tokens: its figures will have wide intervals; prepare with a larger split.valid")
+        found.append(
+            f"the validation part has only {valid.tokens} tokens: its figures will have wide intervals; prepare with a larger split.valid"
+        )
     unseen = int((occurrences(train) == 0).sum())
     if unseen > 0.05 * train.vocabulary:
         found.append(f"{unseen} of {train.vocabulary} tokens never occur in the training part; prepare with a smaller --vocabulary")
     shared = overlap(train, valid)
     if shared > 0.01:
-        found.append(f"{shared:.1%} of the validation part's passages of {GRAM} tokens also stand in the training part: its figures flatter")
+        found.append(
+            f"{shared:.1%} of the validation part's passages of {GRAM} tokens also stand in the training part: its figures flatter"
+        )
     found += _duplicates(train.folder)
     return found
 

@@ -73,7 +73,9 @@ def compare(
     rows = [score(s, (t.text for t in texts), *frame, total=len(texts)).rows for s, frame in zip(systems, frames, strict=True)]
     same = systems[0].tokenizer.fingerprint == systems[1].tokenizer.fingerprint
     parts = [f"window:{w}|stride:{s}|tok:{m.tokenizer.fingerprint[:8]}" for m, (w, s) in zip(systems, frames, strict=True)]
-    signature = f"v1|a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}|test:paired-bootstrap|resamples:{significance.RESAMPLES}"
+    signature = (
+        f"v1|a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}|test:paired-bootstrap|resamples:{significance.RESAMPLES}"
+    )
     found = {}
     for metric in LANGUAGE_MODEL:
         if metric.name == "perplexity" and not same:

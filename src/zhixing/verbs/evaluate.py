@@ -73,7 +73,9 @@ def evaluate(
         warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
     if len(texts) < significance.FEW:
         warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
-    signature = f"v1|window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
+    signature = (
+        f"v1|window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
+    )
     metrics = {}
     for metric in LANGUAGE_MODEL:
         estimate = significance.interval(metric, scored.rows)

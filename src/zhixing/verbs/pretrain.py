@@ -94,9 +94,7 @@ def pretrain(
         return _run(data, out, base, device, chosen, began)
 
 
-def _create(
-    data: Path, out: Path, minutes: float | None, base: Path | None, device: str, chosen: Mapping[str, Any], began: float
-) -> None:
+def _create(data: Path, out: Path, minutes: float | None, base: Path | None, device: str, chosen: Mapping[str, Any], began: float) -> None:
     """Plan a run and write its folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.files import refuse_existing

@@ -70,7 +70,10 @@ def _dropped(folder: Path, statistics: dict[str, Any]) -> str:
     with open(folder / "dropped.jsonl", encoding="utf-8") as file:
         examples = [json.loads(line) for line in itertools.islice(file, 8)]
     rows = [[f"{e['source']}:{e['line']}" if e["line"] else e["source"], e["reason"], e["text"][:80]] for e in examples]
-    note = both("All of them, with reasons, are in <code>dropped.jsonl</code>. The first:", "全部记录及原因见 <code>dropped.jsonl</code>，开头几条：")
+    note = both(
+        "All of them, with reasons, are in <code>dropped.jsonl</code>. The first:",
+        "全部记录及原因见 <code>dropped.jsonl</code>，开头几条：",
+    )
     counts = table([("reason", "原因"), ("documents", "文档")], list(reasons.items()))
     return counts + f"<p>{note}</p>" + table([("where", "位置"), ("reason", "原因"), ("text", "文本")], rows)
 
@@ -95,7 +98,8 @@ def _tokenizer(report: dict[str, Any]) -> str:
     said = both(
         f"{escape(report['kind'])}, {report['vocabulary']:,} tokens; {report['never_used']:,} never used in the sample; "
         f"unknown rate {report['unknown_rate']:.3%}.",
-        f"{escape(report['kind'])}，{report['vocabulary']:,} 个词元；样本中未用到 {report['never_used']:,} 个；未知率 {report['unknown_rate']:.3%}。",
+        f"{escape(report['kind'])}，{report['vocabulary']:,} 个词元；样本中未用到 {report['never_used']:,} 个；"
+        f"未知率 {report['unknown_rate']:.3%}。",
     )
     samples = "".join(f"<p>{_pieces(pieces)}</p>" for pieces in report["samples"].values())
     longest = f"<p class=soft>{both('Longest', '最长')}</p><p>{_pieces(report['longest'])}</p>"

@@ -45,7 +45,9 @@ def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = (), *,
             axes.annotate(label, (x[-1], y[-1]), xytext=(4, 0), textcoords="offset points", fontsize=8, color=ACCENT if last else SOFT)
     for label, value in levels:
         axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
-        axes.annotate(label, (0, value), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", fontsize=8, color=SOFT)
+        axes.annotate(
+            label, (0, value), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", fontsize=8, color=SOFT
+        )
     if log:
         axes.set_yscale("log")
     return _svg(figure)

@@ -66,7 +66,13 @@ def _headline(result: dict[str, Any], plan: dict[str, Any], evaluation: dict[str
         entries.append((count(plan["parameters"]), "parameters", "参数"))
     if result:
         entries.append((count(result["tokens"]), "tokens read", "读过的词元"))
-        entries.append((duration(result["seconds"]), f"of {duration(result['planned_seconds'])} planned", f"（计划 {duration(result['planned_seconds'])}）"))
+        entries.append(
+            (
+                duration(result["seconds"]),
+                f"of {duration(result['planned_seconds'])} planned",
+                f"（计划 {duration(result['planned_seconds'])}）",
+            )
+        )
         entries.append((f"{result['mfu']:.0%}", "of the measured peak (MFU)", "实测峰值利用率（MFU）"))
     return numbers(entries) if entries else f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
 
@@ -88,11 +94,19 @@ def _learning(steps: list[dict[str, Any]], checks: list[dict[str, Any]], baselin
     if len(checks) > 1:
         levels = [(name, value) for name, value in baselines.items() if name.startswith("ngram")]
         curve = ("", [r["step"] for r in checks], [r["bits_per_byte"] for r in checks])
-        parts.append(figure(plots.lines([curve], levels), "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。"))
+        parts.append(
+            figure(plots.lines([curve], levels), "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。")
+        )
     if len(steps) > 1:
         x, y = [r["step"] for r in steps], [r["loss"] for r in steps]
         series = [("", plots.thin(x), plots.thin(y)), ("", plots.thin(x), plots.thin(plots.smooth(y)))]
-        parts.append(figure(plots.lines(series), "Training loss in nats a token, by step; the line is smoothed.", "训练损失（奈特/词元）随步数的变化，粗线为平滑值。"))
+        parts.append(
+            figure(
+                plots.lines(series),
+                "Training loss in nats a token, by step; the line is smoothed.",
+                "训练损失（奈特/词元）随步数的变化，粗线为平滑值。",
+            )
+        )
         rates = ("", plots.thin(x), plots.thin([r["learning_rate"] for r in steps]))
         norms = ("", plots.thin(x), plots.thin(plots.smooth([r["gradient_norm"] or 0.0 for r in steps], 0.8)))
         parts.append('<div class="pair">')
@@ -111,7 +125,8 @@ def _samples(path: Path) -> str:
 def _evaluation(evaluation: dict[str, Any]) -> str:
     head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
     rows = [
-        [_METRICS.get(name, (name, name))[0], m["value"], m["low"], m["high"], m["signature"]] for name, m in evaluation.get("metrics", {}).items()
+        [_METRICS.get(name, (name, name))[0], m["value"], m["low"], m["high"], m["signature"]]
+        for name, m in evaluation.get("metrics", {}).items()
     ]
     return table(head, rows)
 
