@@ -228,6 +228,7 @@ def test_tables_with_and_without_header(tmp_path: Path) -> None:
     path = write(tmp_path / "d.csv", "5,good\n1,bad\n")
     assert texts(path, text_field=1) == texts(path, text_field="1") == ["good", "bad"]
     assert texts(write(tmp_path / "e.csv", "good\nbad\n")) == ["good", "bad"]
+    assert texts(write(tmp_path / "f.csv", "good,5\n,1\nbad,1\n")) == ["good", "bad"]
 
 
 def test_rows_that_cannot_be_used(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def rows(
                 continue
             doubtful = row if wanted is None and len(row) > 1 else None
         elif doubtful:
-            if _NUMBER.fullmatch(row[0]):
+            if row[0].strip() and _NUMBER.fullmatch(row[0]):
                 raise InputError(f"{source}:{number}", _no_text(doubtful))
             doubtful = None
         shown = "\t".join(row)[:200]
