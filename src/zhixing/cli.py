@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's m
 
 from __future__ import annotations
 
+import ast
 import codecs
 import errno
 import inspect
@@ -17,16 +18,16 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args, get_origin
 
 from zhixing import VERBS, __version__
-from zhixing.config import Result, Settings, manual
 from zhixing.errors import UserError, ZhixingError
+
+if TYPE_CHECKING:
+    from zhixing.config import Result, Settings
 
 _SETTING = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 _MACHINE = {
@@ -104,8 +105,7 @@ def overview() -> str:
     """What `zhixing --help` prints."""
     lines = ["usage: zhixing COMMAND [ARGUMENTS] [--json]", "", "From a folder of text to a language model of your own.", ""]
     for verb in VERBS:
-        summary = (function(verb).__doc__ or "").split("\n")[0]
-        lines.append(f"  {verb:<9} {summary}")
+        lines.append(f"  {verb:<9} {_summary(verb)}")
     lines += ["", "zhixing COMMAND --help says more. A first run:", ""]
     lines += [
         "  zhixing prepare TEXT... --out data/x",
@@ -113,6 +113,13 @@ def overview() -> str:
         "  zhixing generate runs/lm",
     ]
     return "\n".join(lines)
+
+
+def _summary(verb: str) -> str:
+    """First line of a verb's docstring, from the text of its file: loading them all would be most of what `--help` does."""
+    tree = ast.parse(Path(__file__).with_name("verbs").joinpath(f"{verb}.py").read_text(encoding="utf-8"))
+    [definition] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == verb]
+    return (ast.get_docstring(definition) or "").split("\n")[0]
 
 
 def function(verb: str) -> Callable[..., Result]:
@@ -128,6 +135,8 @@ def _command(verb: str, words: list[str]) -> int:
     settings: list[str] = []
     if "settings" in parameters:
         if "--settings" in words:
+            from zhixing.config import manual
+
             print(
                 "\n".join(
                     [
@@ -224,6 +233,9 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
 
 def _unexpected(error: Exception) -> str:
     """One line about a fault of the program itself, whose traceback is kept for a report."""
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="zhixing-", suffix=".log", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
     return (

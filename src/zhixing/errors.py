@@ -1,12 +1,12 @@
 """The exception tree. Every error that a user can cause is one line: what is wrong, where, and what to do.
 
-    ZhixingError            exit code 1: failed while running
-    |- Interrupted          exit code 1: stopped by SIGINT or SIGTERM after saving
-    |- MissingPackage       exit code 1: an optional package is not installed
-    '- UserError            exit code 2: bad usage or bad input
-       |- InputError        a file, a line or a value inside the user's data
-       |- SettingError      a setting or a command-line word
-       '- ArtifactError     a data, run or export folder: absent, foreign, newer, damaged or in use
+ZhixingError            exit code 1: failed while running
+|- Interrupted          exit code 1: stopped by SIGINT or SIGTERM after saving
+|- MissingPackage       exit code 1: an optional package is not installed
+'- UserError            exit code 2: bad usage or bad input
+   |- InputError        a file, a line or a value inside the user's data
+   |- SettingError      a setting or a command-line word
+   '- ArtifactError     a data, run or export folder: absent, foreign, newer, damaged or in use
 """
 
 from __future__ import annotations

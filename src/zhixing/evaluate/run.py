@@ -98,7 +98,7 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
     rows = max(1, LOGITS // loaded.model.head_weight.shape[0])
     nats = [
         F.cross_entropy(loaded.model.logits(part).float(), wanted, ignore_index=-100, reduction="none")
-        for part, wanted in zip(states.flatten(0, 1).split(rows), targets.flatten().split(rows), strict=True)
+        for part, wanted in zip(torch.split(states.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True)
     ]
     return [float(n) for n in torch.cat(nats).view_as(targets).double().sum(1)]
 
