@@ -134,7 +134,14 @@ def test_continue_from_a_base(data, whole, tmp_path):
 
 
 def test_early_stopping(data, tmp_path):
-    chosen = {**SMALL, "train.steps": 400, "train.patience": 2, "train.validate_every": 5, "optim.learning_rate": 0.5, "optim.table_rate": 0.5}
+    chosen = {
+        **SMALL,
+        "train.steps": 400,
+        "train.patience": 2,
+        "train.validate_every": 5,
+        "optim.learning_rate": 0.5,
+        "optim.table_rate": 0.5,
+    }
     result = zx.pretrain(data, out=tmp_path / "run", settings=chosen)
     assert result.stopped_early
     assert result.steps < 400

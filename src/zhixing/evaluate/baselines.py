@@ -20,7 +20,7 @@ import zstandard
 from zhixing.models.ngram import NGram
 from zhixing.store import Store
 
-TRAIN_TOKENS, VALID_TOKENS = 8_000_000, 1_000_000
+TRAIN_TOKENS, VALID_TOKENS = 4_000_000, 1_000_000
 PREFIX_BYTES, VALID_BYTES = 8_000_000, 2_000_000
 ORDER = 5
 

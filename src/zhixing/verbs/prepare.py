@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zhixing.tokenizer.tokenizer import Tokenizer
 
 PARTS: tuple[Split, Split] = ("train", "valid")
-REPORT_DOCUMENTS = 2000
+REPORT_DOCUMENTS = 300
 
 
 class PrepareResult(Result):
