@@ -26,11 +26,15 @@ def build(settings: Architecture, vocabulary: int) -> DecoderModel:
             decoder = RNNDecoder(settings, vocabulary)
     model = DecoderModel(decoder, settings, settings.width, vocabulary, tied=settings.tied)
     # Free to choose, an embedding gives the residual stream unit variance from the start, next to which the first layers' zero outputs grow
-    # smoothly. A tied one is as small as a row of a matrix, so that a token does not begin by predicting itself.
-    initialise(decoder.embedding.weight, settings.width**-0.5 if settings.tied else 1.0)
+    # smoothly. A tied one is small, so that a token does not begin by predicting itself.
+    initialise(decoder.embedding.weight, TIED_DEVIATION if settings.tied else 1.0)
     if not settings.tied:
         torch.nn.init.zeros_(model.head.weight)  # every token equally likely: the first loss is ln V
     return model
+
+
+TIED_DEVIATION = 0.02
+"""As in GPT-2, Llama and Qwen."""
 
 
 def parameters(settings: Architecture, vocabulary: int) -> int:

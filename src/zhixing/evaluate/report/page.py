@@ -1,72 +1,132 @@
-"""The page that all reports share: bilingual text, tables, figures, one style sheet."""
+"""The page that all reports share: bilingual text, tables, figures, one style sheet.
+
+Whatever a folder lacks, or holds damaged, is said where it would stand: a report never fails the work that it reports on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from zhixing.errors import InputError
+from zhixing.files import read_json
+
 STYLE = """
-:root { --ink: #1c1c1a; --soft: #6b6a64; --line: #e2e0d8; --paper: #fdfcf9; --panel: #f5f3ec; --accent: #a8321e; }
+:root { color-scheme: light dark; --ink: #1c1c1a; --soft: #6b6a64; --line: #e2e0d8; --paper: #fdfcf9; --panel: #f5f3ec; --accent: #a8321e; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e9e7e0; --soft: #a09e95; --line: #3a3935; --paper: #191917; --panel: #23221f; --accent: #e5816c; }
-  figure svg { filter: invert(0.9) hue-rotate(180deg); }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.2rem 5rem; max-width: 62rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.6 Georgia, "Noto Serif CJK SC", "Songti SC", SimSun, serif; }
-h1 { font-size: 1.9rem; line-height: 1.25; margin: 0.2rem 0 0.4rem; }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 0.8rem; padding-top: 0.8rem; border-top: 1px solid var(--line); }
+body { margin: 0 auto; padding: 1.4rem 1.2rem 5rem; max-width: 56rem; background: var(--paper); color: var(--ink); text-size-adjust: 100%;
+  font: 16px/1.6 Georgia, "Noto Serif CJK SC", "Source Han Serif SC", "Songti SC", SimSun, serif; }
+h1 { font-size: 1.9rem; line-height: 1.25; margin: 0.2rem 0 0.4rem; font-weight: normal; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.6rem 0 0.8rem; padding-top: 0.8rem; border-top: 1px solid var(--line); }
 p, li { max-width: 42rem; } small, .soft { color: var(--soft); }
-.numbers { display: flex; flex-wrap: wrap; gap: 0.6rem; margin: 1.2rem 0; }
-.numbers div { background: var(--panel); padding: 0.6rem 1rem; border-radius: 4px; min-width: 8rem; }
-.numbers b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.numbers span { color: var(--soft); font-size: 0.85rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3rem 1rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { font-weight: normal; color: var(--soft); } td.n, th.n { text-align: right; }
-figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; max-width: 46rem; display: block; }
-figcaption { color: var(--soft); font-size: 0.85rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 0.5rem 2rem; }
+.numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.6rem; margin: 1.4rem 0; }
+.numbers div { background: var(--panel); padding: 0.6rem 0.9rem; border-radius: 4px; }
+.numbers b { display: block; font-size: 1.35rem; font-weight: normal; font-variant-numeric: tabular-nums; }
+.numbers span { color: var(--soft); font-size: 0.85rem; line-height: 1.35; }
+.scroll, figure { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: lining-nums tabular-nums; margin: 0.6rem 0; }
+th, td { padding: 0.3rem 1.4rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td { min-width: 3.5rem; max-width: 30rem; overflow-wrap: break-word; } th { font-weight: normal; color: var(--soft); white-space: nowrap; }
+td.n, th.n { text-align: right; white-space: nowrap; }
+figure { margin: 1rem 0 1.4rem; } figure svg { width: 100%; min-width: 24rem; max-width: 42rem; height: auto; display: block; }
+figcaption { color: var(--soft); font-size: 0.85rem; max-width: 42rem; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 0 2rem; }
+.pair figure { margin: 0.4rem 0; min-width: 0; } .pair svg { min-width: 0; }
 blockquote { margin: 0.8rem 0; padding: 0.7rem 1rem; background: var(--panel); border-left: 3px solid var(--accent); white-space: pre-wrap;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; max-width: 46rem; }
 blockquote b { color: var(--accent); font-weight: normal; }
-code, pre, .piece { font-family: ui-monospace, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace; font-size: 0.82rem; }
-pre { background: var(--panel); padding: 0.8rem; overflow-x: auto; }
-.piece { display: inline-block; padding: 0 0.2rem; margin: 0.1rem; background: var(--panel); border-radius: 2px; white-space: pre; }
+code, .piece { font-family: ui-monospace, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace; font-size: 0.82rem; }
+.piece { display: inline-block; max-width: 100%; overflow-wrap: anywhere; padding: 0 0.2rem; margin: 0.1rem; background: var(--panel);
+  border-radius: 2px; white-space: pre-wrap; }
 .warning { border-left: 3px solid var(--accent); padding: 0.2rem 0 0.2rem 0.8rem; }
 nav { text-align: right; font-size: 0.9rem; } nav label { cursor: pointer; color: var(--accent); padding: 0.2rem 0.4rem; }
 #zh { position: absolute; opacity: 0; } #zh:focus-visible + nav label { outline: 2px solid var(--accent); }
 [lang=zh] { display: none; } #zh:checked ~ * [lang=zh] { display: inline; } #zh:checked ~ * [lang=en] { display: none; }
+@media print { nav { display: none; } section { break-inside: avoid-page; } }
 """
 
 
-def both(english: str, chinese: str) -> str:
-    """A text in both languages, of which the page shows one; HTML."""
-    return f'<span lang="en">{english}</span><span lang="zh">{chinese}</span>'
+class Html(str):
+    """Text that is markup already and is not escaped again."""
+
+
+class Absent(Exception):
+    """A file of the folder is not there; its name."""
+
+
+def read(folder: Path, name: str, kind: type = dict) -> Any:
+    """What a JSON file of the folder holds. Raises `Absent`, or `InputError` when it is damaged."""
+    if not (folder / name).is_file():
+        raise Absent(name)
+    value = read_json(folder / name)
+    if not isinstance(value, kind):
+        raise InputError(name, f"does not hold a JSON {'object' if kind is dict else 'list'}")
+    return value
+
+
+def read_lines(folder: Path, name: str, most: int | None = None) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, up to the first line that is still being written. Raises `Absent`."""
+    if not (folder / name).is_file():
+        raise Absent(name)
+    found: list[dict[str, Any]] = []
+    with open(folder / name, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                found.append(dict(json.loads(line)))
+            except (TypeError, ValueError):
+                break
+            if len(found) == most:
+                break
+    return found
+
+
+def both(english: str, chinese: str) -> Html:
+    """A text in both languages (HTML), of which the page shows one."""
+    return Html(f'<span lang="en">{english}</span><span lang="zh">{chinese}</span>')
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
     """A whole page. A reader whose browser asks for Chinese gets Chinese first; the switch needs no script."""
     chosen = "if((navigator.language||'').startsWith('zh'))document.getElementById('zh').checked=true"
     return (
-        '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html><html lang="en-GB"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
         '<input type="checkbox" id="zh" aria-label="中文"><nav><label for="zh">' + both("中文", "English") + "</label></nav>"
         f"<main><h1>{escape(title)}</h1><p class=soft>{subtitle}</p>{''.join(parts)}</main><script>{chosen}</script></body></html>\n"
     )
 
 
-def section(english: str, chinese: str, *parts: str) -> str:
+def section(english: str, chinese: str, *pieces: Callable[[], str]) -> str:
     """A heading and what stands under it; nothing if that is empty."""
-    body = "".join(parts)
+    body = "".join(piece(make) for make in pieces)
     return f"<section><h2>{both(english, chinese)}</h2>{body}</section>" if body else ""
+
+
+def piece(make: Callable[[], str]) -> str:
+    """What `make` draws, or one line that says why it cannot."""
+    try:
+        return make()
+    except Absent as absent:
+        name = f"<code>{escape(str(absent))}</code>"
+        return f"<p class=soft>{both(f'{name} is not there (yet).', f'{name} 尚不存在。')}</p>"
+    except InputError as error:
+        return f'<p class="warning">{both(escape(str(error)), f"文件已损坏：{escape(str(error))}")}</p>'
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
+        what = escape(f"{type(error).__name__}: {error}"[:200])
+        english, chinese = "What the folder holds here cannot be shown", "此处的内容无法显示"
+        return f'<p class="warning">{both(f"{english} ({what}).", f"{chinese}（{what}）。")}</p>'
 
 
 def numbers(entries: Iterable[tuple[str, str, str]]) -> str:
     """Large figures: (value, English caption, Chinese caption)."""
-    return '<div class="numbers">' + "".join(f"<div><b>{escape(v)}</b><span>{both(e, z)}</span></div>" for v, e, z in entries) + "</div>"
+    return '<div class="numbers">' + "".join(f"<div><b>{escape(v)}</b>{both(e, z)}</div>" for v, e, z in entries) + "</div>"
 
 
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
@@ -74,7 +134,7 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str
     body = list(rows)
     if not body:
         return ""
-    right = [all(isinstance(row[i], int | float) for row in body) for i in range(len(head))]
+    right = [all(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in body) for i in range(len(head))]
     cells = "".join(f"<th{' class=n' if r else ''}>{both(*h)}</th>" for h, r in zip(head, right, strict=True))
     lines = "".join(
         "<tr>" + "".join(f"<td{' class=n' if r else ''}>{show(v)}</td>" for v, r in zip(row, right, strict=True)) + "</tr>" for row in body
@@ -84,28 +144,34 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str
 
 def show(value: Any) -> str:
     """A value as people read it; HTML."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    match value:
+        case Html():
+            return value
+        case None:
+            return "–"
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:,}"
+        case float() if math.isfinite(value):
+            return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return escape(str(value))
 
 
 def figure(svg: str, english: str, chinese: str) -> str:
-    """A drawing with its caption."""
-    return f"<figure>{svg}<figcaption>{both(english, chinese)}</figcaption></figure>"
+    """A drawing with its caption; nothing without a drawing."""
+    return f"<figure>{svg}<figcaption>{both(english, chinese)}</figcaption></figure>" if svg else ""
 
 
 def tree(values: dict[str, Any]) -> str:
     """Nested settings as a table of dotted names."""
-    return table([("setting", "设置"), ("value", "值")], _flat(values, ""))
+    rows = [(Html(f"<code>{escape(name)}</code>"), Html(f"<code>{escape(value)}</code>")) for name, value in _flat(values, "")]
+    return table([("setting", "设置"), ("value", "值")], rows)
 
 
-def _flat(values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
+def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(value)
+            yield f"{prefix}{name}", "–" if value is None or value == {} else value if isinstance(value, str) else json.dumps(value)

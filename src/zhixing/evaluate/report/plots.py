@@ -1,68 +1,91 @@
-"""Plots as small inline SVG: thin lines, direct labels, the browser's own fonts."""
+"""Plots as small inline SVG: thin lines, direct labels, the browser's own fonts and the page's own colours, light or dark."""
 
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 ACCENT, INK, SOFT = "#a8321e", "#1c1c1a", "#8b8a84"
+_VARIABLES = {ACCENT: "var(--accent)", INK: "var(--ink)", SOFT: "var(--soft)"}
+_STYLE = {"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "zhixing", "text.parse_math": False}
+_LABEL = 24  # characters of a name that fit beside a bar
 Series = tuple[str, Sequence[float], Sequence[float]]
 
 
-def _new(height: float = 2.6) -> tuple[Any, Any]:
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # only measured with this font; the browser draws the text
+        yield
+
+
+def _new(height: float = 2.4) -> tuple[Any, Any]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, height), layout="constrained")
+    figure = Figure(figsize=(6.2, height), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT)
-    axes.tick_params(colors=SOFT, labelsize=8)
+    axes.tick_params(colors=SOFT, labelsize=9)
     return figure, axes
 
 
 def _svg(figure: Any) -> str:
-    import matplotlib
-
     out = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "zhixing"}):
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    return re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
+    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    return re.sub(r"font: ([\d.]+px) [^;\"]+", r"font: \1 system-ui, sans-serif", text)
 
 
-def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = (), *, log: bool = False) -> str:
+def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = ()) -> str:
     """Curves; the last one is the accented one. `levels` are labelled horizontal lines to compare with."""
-    figure, axes = _new()
-    for number, (label, x, y) in enumerate(series, start=1):
-        last = number == len(series)
-        axes.plot(x, y, color=ACCENT if last else SOFT, linewidth=1.6 if last else 0.8, alpha=1 if last else 0.7)
-        if label and len(x):
-            axes.annotate(label, (x[-1], y[-1]), xytext=(4, 0), textcoords="offset points", fontsize=8, color=ACCENT if last else SOFT)
-    for label, value in levels:
-        axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
-        axes.annotate(
-            label, (0, value), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", fontsize=8, color=SOFT
-        )
-    if log:
-        axes.set_yscale("log")
-    return _svg(figure)
+    with _style():
+        figure, axes = _new()
+        for number, (label, x, y) in enumerate(series, start=1):
+            last = number == len(series)
+            colour = ACCENT if last else SOFT
+            axes.plot(x, y, color=colour, linewidth=1.6 if last else 0.7, alpha=1 if last else 0.6)
+            if label and len(x):
+                axes.annotate(label, (x[-1], y[-1]), xytext=(4, 0), textcoords="offset points", fontsize=9, color=colour)
+        for label, value in levels:
+            axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
+            where = {"xytext": (-3, 3), "textcoords": "offset points", "ha": "right"}
+            axes.annotate(label, (1, value), xycoords=("axes fraction", "data"), fontsize=9, color=SOFT, **where)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        return _svg(figure)
 
 
 def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
-    """Horizontal bars with their values."""
-    figure, axes = _new(0.5 + 0.32 * len(entries))
-    names, values = [n for n, _ in entries][::-1], [v for _, v in entries][::-1]
-    drawn = axes.barh(names, values, color=[ACCENT if n == accented else SOFT for n in names], height=0.62)
-    axes.bar_label(drawn, [f"{v:.3g}" for v in values], padding=3, fontsize=8, color=INK)
-    axes.tick_params(length=0)
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
-    return _svg(figure)
+    """Horizontal bars with their values; nothing if no value can be drawn."""
+    shown = [(name, value) for name, value in entries if math.isfinite(value)][::-1]
+    if not shown:
+        return ""
+    with _style():
+        figure, axes = _new(0.35 + 0.28 * len(shown))
+        colours = [ACCENT if name == accented else SOFT for name, _ in shown]
+        drawn = axes.barh(range(len(shown)), [value for _, value in shown], color=colours, height=0.62)
+        axes.set_yticks(range(len(shown)), [name if len(name) <= _LABEL else name[: _LABEL - 1] + "…" for name, _ in shown])
+        axes.bar_label(
+            drawn, [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for _, value in shown], padding=4, fontsize=9, color=INK
+        )
+        axes.margins(x=0.12)
+        axes.tick_params(length=0, labelcolor=INK)
+        axes.xaxis.set_visible(False)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        return _svg(figure)
 
 
 def smooth(values: Sequence[float], weight: float = 0.95) -> list[float]:
@@ -74,8 +97,8 @@ def smooth(values: Sequence[float], weight: float = 0.95) -> list[float]:
     return found
 
 
-def thin(values: Sequence[Any], most: int = 600) -> list[Any]:
-    """At most so many of the values, evenly spaced, the last among them."""
+def thin(values: Sequence[Any], most: int = 500) -> list[Any]:
+    """At most so many of the values, evenly spaced, and the last one."""
     if len(values) <= most:
         return list(values)
     step = len(values) / most

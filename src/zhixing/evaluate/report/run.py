@@ -1,152 +1,161 @@
-"""The report of a run folder. What a run does not have (yet) is left out, so that an unfinished run can be looked at too."""
+"""The report of a run folder; of an unfinished run it shows what is there."""
 
 from __future__ import annotations
 
-import json
+import math
+from collections.abc import Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from zhixing.console import count, duration
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import both, figure, numbers, page, section, table, tree
-from zhixing.files import human_bytes, read_json, write_text
+from zhixing.evaluate.report.evaluation import metrics_table
+from zhixing.evaluate.report.page import Absent, Html, both, figure, numbers, page, piece, read, read_lines, section, table, tree
+from zhixing.files import human_bytes, write_text
 
-_METRICS = {
-    "bits_per_byte": ("bits per byte", "每字节比特数"),
-    "bits_per_character": ("bits per character", "每字符比特数"),
-    "perplexity": ("perplexity", "困惑度"),
-}
+LOG, RESULT, PLAN, BASELINES = "metrics.jsonl", "result.json", "plan.json", "baselines.json"
+EVALUATION = "eval/valid/report.json"
 
 
 def write_run_report(run: Path) -> None:
     """Write `report.html` into a run folder."""
-    log = _log(run / "metrics.jsonl")
-    steps, checks = [r for r in log if "loss" in r and r["loss"] is not None], [r for r in log if "valid_loss" in r]
-    result, plan = _json(run / "result.json"), _json(run / "plan.json")
-    evaluation = _json(run / "eval" / "valid" / "report.json")
-    against = {name: entry["bits_per_byte"] for name, entry in _json(run / "baselines.json").items()}
     body = [
-        _headline(result, plan, evaluation),
-        section("Warnings", "警告", "".join(f'<p class="warning">{escape(w)}</p>' for w in plan.get("warnings", []))),
-        section("Against the baselines", "与基线比较", _against(evaluation, checks, against)),
-        section("Learning", "学习过程", _learning(steps, checks, against)),
-        section("Samples", "样例", _samples(run / "samples.json")),
-        section("Evaluation", "评测", _evaluation(evaluation)),
-        section("Speed", "速度", _speed(steps, result, plan)),
-        section("Data", "数据", _data(_json(run / "statistics.json"))),
-        section("Settings", "设置", tree(_json(run / "config.json"))),
-        section("Lineage", "谱系", tree(_json(run / "lineage.json"))),
-        section("Environment", "环境", tree(_json(run / "environment.json"))),
+        piece(partial(_headline, run)),
+        section("Warnings", "警告", partial(_warnings, run)),
+        section("Against the baselines", "与基线比较", partial(_against, run)),
+        section("Learning", "学习过程", partial(_learning, run)),
+        section("Samples", "样例", partial(_samples, run)),
+        section("Evaluation", "评测", lambda: metrics_table(read(run, EVALUATION)["metrics"])),
+        section("Speed", "速度", partial(_speed, run), partial(_forecast, run)),
+        section("Data", "数据", lambda: _data(read(run, "statistics.json"))),
+        section("Settings", "设置", lambda: tree(read(run, "config.json"))),
+        section("Lineage", "谱系", lambda: tree(read(run, "lineage.json"))),
+        section("Environment", "环境", lambda: tree(read(run, "environment.json"))),
     ]
     write_text(run / "report.html", page(f"run · {run.name}", both("A language model's training", "语言模型训练报告"), body))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def _log(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+def _headline(run: Path) -> str:
+    entries: list[tuple[str, str, str]] = []
+    for add in (_score, _size, _work):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:  # a line that is being written
-            break
-    return rows
+            entries += add(run)
+        except Absent:
+            continue
+    return (numbers(entries) if entries else "") + ("" if (run / RESULT).is_file() else _unfinished())
 
 
-def _headline(result: dict[str, Any], plan: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    entries = []
-    if metrics := evaluation.get("metrics"):
-        m = metrics["bits_per_byte"]
-        entries.append((f"{m['value']:.3f}", f"bits per byte, validation, 95 % interval {m['low']:.3f} to {m['high']:.3f}",
-                        f"验证集每字节比特数，95% 区间 {m['low']:.3f} 至 {m['high']:.3f}"))  # fmt: skip
-    if plan:
-        entries.append((count(plan["parameters"]), "parameters", "参数"))
-    if result:
-        entries.append((count(result["tokens"]), "tokens read", "读过的词元"))
-        entries.append(
-            (
-                duration(result["seconds"]),
-                f"of {duration(result['planned_seconds'])} planned",
-                f"（计划 {duration(result['planned_seconds'])}）",
-            )
-        )
-        entries.append((f"{result['mfu']:.0%}", "of the measured peak (MFU)", "实测峰值利用率（MFU）"))
-    return numbers(entries) if entries else f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
+def _unfinished() -> str:
+    return f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
 
 
-def _against(evaluation: dict[str, Any], checks: list[dict[str, Any]], baselines: dict[str, float]) -> str:
-    if not checks and not evaluation:
-        return ""
-    metrics = evaluation.get("metrics", {})
-    own = metrics["bits_per_byte"]["value"] if metrics else min(r["bits_per_byte"] for r in checks)
+def _score(run: Path) -> list[tuple[str, str, str]]:
+    m = read(run, EVALUATION)["metrics"]["bits_per_byte"]
+    low, high = f"{m['low']:.3f}", f"{m['high']:.3f}"
+    english, chinese = f"bits per byte, validation, 95 % interval {low} to {high}", f"验证集每字节比特数，95% 区间 {low} 至 {high}"
+    return [(f"{m['value']:.3f}", english, chinese)]
+
+
+def _size(run: Path) -> list[tuple[str, str, str]]:
+    return [(count(read(run, PLAN)["parameters"]), "parameters", "参数")]
+
+
+def _work(run: Path) -> list[tuple[str, str, str]]:
+    result = read(run, RESULT)
+    planned = duration(result["planned_seconds"])
+    return [
+        (count(result["tokens"]), "tokens read", "读过的词元"),
+        (duration(result["seconds"]), f"of training, {planned} planned", f"训练用时（计划 {planned}）"),
+        (f"{result['mfu']:.0%}", "of the measured peak (MFU)", "实测峰值利用率（MFU）"),
+    ]
+
+
+def _warnings(run: Path) -> str:
+    try:
+        return "".join(f'<p class="warning">{escape(str(text))}</p>' for text in read(run, PLAN).get("warnings", []))
+    except Absent:
+        return ""  # the section `Speed` says so
+
+
+def _baselines(run: Path) -> dict[str, float]:
+    try:
+        return {name: float(entry["bits_per_byte"]) for name, entry in read(run, BASELINES).items()}
+    except Absent:
+        return {}
+
+
+def _against(run: Path) -> str:
+    try:
+        own = read(run, EVALUATION)["metrics"]["bits_per_byte"]["value"]
+    except Absent:
+        own = min(_points(read_lines(run, LOG), "bits_per_byte")[1], default=math.nan)
+    entries = sorted([*_baselines(run).items(), (run.name, float(own))], key=lambda entry: -entry[1])
     return figure(
-        plots.bars([*baselines.items(), ("this model", own)], accented="this model"),
-        "Bits per byte on the validation part; fewer is better.",
-        "验证集每字节比特数，越小越好。",
+        plots.bars(entries, accented=run.name),
+        f"Bits per byte of the validation part; fewer is better. <b>{escape(run.name)}</b> is this model; ngram5 is a 5-gram model with "
+        "Kneser-Ney smoothing; xz and zstd are compressors that have read the training part.",
+        f"验证集的每字节比特数，越小越好。<b>{escape(run.name)}</b> 为本模型；ngram5 为采用 Kneser-Ney 平滑的五元模型；xz 与 zstd 为读过训练集的压缩程序。",
     )
 
 
-def _learning(steps: list[dict[str, Any]], checks: list[dict[str, Any]], baselines: dict[str, float]) -> str:
+def _points(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """Steps and the values at them, those left out that are no numbers."""
+    pairs = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and math.isfinite(row[key])]
+    return [step for step, _ in pairs], [value for _, value in pairs]
+
+
+def _curve(rows: list[dict[str, Any]], key: str, weight: float, english: str, chinese: str, *, raw: bool = False) -> str:
+    """A value over the steps, smoothed; with the values themselves behind it if `raw`."""
+    x, y = _points(rows, key)
+    if len(x) < 2:
+        return ""
+    behind = [("", plots.thin(x), plots.thin(y))] if raw else []
+    return figure(plots.lines([*behind, ("", plots.thin(x), plots.thin(plots.smooth(y, weight)))]), english, chinese)
+
+
+def _learning(run: Path) -> str:
+    rows = read_lines(run, LOG)
+    checked, bits = _points(rows, "bits_per_byte")
     parts = []
-    if len(checks) > 1:
-        levels = [(name, value) for name, value in baselines.items() if name.startswith("ngram")]
-        curve = ("", [r["step"] for r in checks], [r["bits_per_byte"] for r in checks])
-        parts.append(
-            figure(plots.lines([curve], levels), "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。")
-        )
-    if len(steps) > 1:
-        x, y = [r["step"] for r in steps], [r["loss"] for r in steps]
-        series = [("", plots.thin(x), plots.thin(y)), ("", plots.thin(x), plots.thin(plots.smooth(y)))]
-        parts.append(
-            figure(
-                plots.lines(series),
-                "Training loss in nats a token, by step; the line is smoothed.",
-                "训练损失（奈特/词元）随步数的变化，粗线为平滑值。",
-            )
-        )
-        rates = ("", plots.thin(x), plots.thin([r["learning_rate"] for r in steps]))
-        norms = ("", plots.thin(x), plots.thin(plots.smooth([r["gradient_norm"] or 0.0 for r in steps], 0.8)))
-        parts.append('<div class="pair">')
-        parts.append(figure(plots.lines([rates]), "Learning rate.", "学习率。"))
-        parts.append(figure(plots.lines([norms]), "Length of the gradient, smoothed.", "梯度范数（平滑）。"))
-        parts.append("</div>")
-    return "".join(parts)
+    if len(checked) > 1:
+        levels = [(name, value) for name, value in _baselines(run).items() if name.startswith("ngram")]
+        drawn = plots.lines([("", checked, bits)], levels)
+        parts.append(figure(drawn, "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。"))
+    english, chinese = "Training loss in nats a token, by step; the line is smoothed.", "训练损失（奈特/词元）随步数的变化，粗线为平滑值。"
+    parts.append(_curve(rows, "loss", 0.95, english, chinese, raw=True))
+    pair = _curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。")
+    pair += _curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。")
+    return "".join(parts) + (f'<div class="pair">{pair}</div>' if pair else "")
 
 
-def _samples(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    return "".join(f"<blockquote><b>{escape(s['prompt'])}</b>{escape(s['text'])}</blockquote>" for s in read_json(path))
+def _samples(run: Path) -> str:
+    return "".join(
+        f"<blockquote><b>{escape(sample['prompt'])}</b>{escape(sample['text'])}</blockquote>" for sample in read(run, "samples.json", list)
+    )
 
 
-def _evaluation(evaluation: dict[str, Any]) -> str:
-    head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
-    rows = [
-        [_METRICS.get(name, (name, name))[0], m["value"], m["low"], m["high"], m["signature"]]
-        for name, m in evaluation.get("metrics", {}).items()
+def _speed(run: Path) -> str:
+    return _curve(read_lines(run, LOG), "tokens_per_second", 0.8, "Tokens a second, smoothed.", "每秒词元数（平滑）。")
+
+
+def _forecast(run: Path) -> str:
+    plan = read(run, PLAN)
+    try:
+        result: Mapping[str, Any] = read(run, RESULT)
+    except Absent:
+        result = {}
+    rows: list[tuple[Html, str, str | None]] = [
+        (both("time", "时间"), duration(plan["seconds"]), duration(result["seconds"]) if result else None),
+        (both("memory", "内存"), human_bytes(plan["memory_bytes"]), human_bytes(result["memory_bytes"]) if result else None),
+        (both("tokens a second", "每秒词元"), count(plan["tokens_per_second"]), count(result["tokens_per_second"]) if result else None),
     ]
-    return table(head, rows)
-
-
-def _speed(steps: list[dict[str, Any]], result: dict[str, Any], plan: dict[str, Any]) -> str:
-    if len(steps) < 2:
-        return ""
-    rows = []
-    if result and plan:
-        rows = [
-            ["time 时间", duration(plan["seconds"]), duration(result["seconds"])],
-            ["memory 内存", human_bytes(plan["memory_bytes"]), human_bytes(result["memory_bytes"])],
-            ["tokens/s 词元/秒", count(plan["tokens_per_second"]), count(result["tokens_per_second"])],
-        ]
-    speed = ("", plots.thin([r["step"] for r in steps]), plots.thin(plots.smooth([r["tokens_per_second"] for r in steps], 0.8)))
-    drawn = figure(plots.lines([speed]), "Tokens a second, smoothed.", "每秒词元数（平滑）。")
-    return drawn + table([("", ""), ("forecast", "预计"), ("measured", "实测")], rows)
+    return table([("", ""), ("forecast", "预计"), ("measured", "实测")], rows)
 
 
 def _data(statistics: dict[str, Any]) -> str:
-    parts = statistics.get("parts", {})
     head = [("part", "部分"), ("documents", "文档"), ("bytes", "字节"), ("words", "词"), ("tokens", "词元")]
-    return table(head, [[name, p["documents"], p["bytes"], p["words"], p.get("tokens", 0)] for name, p in parts.items()])
+    names = {"train": ("training", "训练"), "valid": ("validation", "验证")}
+    rows = [[both(*names.get(n, (n, n))), *(p.get(key, 0) for key, _ in head[1:])] for n, p in statistics["parts"].items()]
+    return table(head, rows)
