@@ -96,7 +96,8 @@ def _against(run: Path) -> str:
         plots.bars(entries, accented=run.name),
         f"Bits per byte of the validation part; fewer is better. <b>{escape(run.name)}</b> is this model; ngram5 is a 5-gram model with "
         "Kneser-Ney smoothing; xz and zstd are compressors that have read the training part.",
-        f"验证集的每字节比特数，越小越好。<b>{escape(run.name)}</b> 为本模型；ngram5 为采用 Kneser-Ney 平滑的五元模型；xz 与 zstd 为读过训练集的压缩程序。",
+        f"验证集的每字节比特数，越小越好。<b>{escape(run.name)}</b> 为本模型；"
+        "ngram5 为采用 Kneser-Ney 平滑的五元模型；xz 与 zstd 为读过训练集的压缩程序。",
     )
 
 

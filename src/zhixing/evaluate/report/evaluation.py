@@ -1,0 +1,104 @@
+"""The report of an evaluation, and the table of metrics that the report of a run shows too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from zhixing.evaluate.report import plots
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table
+from zhixing.files import human_bytes, write_text
+
+NAMES = {
+    "bits_per_byte": ("bits per byte", "每字节比特数"),
+    "bits_per_character": ("bits per character", "每字符比特数"),
+    "perplexity": ("perplexity", "困惑度"),
+}
+_SHOWN = 5  # of the best and worst predicted documents
+_SOURCES = 30
+
+
+def write_evaluation_report(folder: Path) -> None:
+    """Write `report.html` beside the `report.json` and `examples.jsonl` of an evaluation."""
+    body = [
+        section("Scores", "得分", lambda: _scores(read(folder, "report.json"))),
+        section("By source", "按来源", lambda: _sources(read_lines(folder, "examples.jsonl"))),
+        section("By document", "按文档", lambda: _documents(read_lines(folder, "examples.jsonl"))),
+    ]
+    write_text(
+        folder / "report.html", page(f"evaluation · {folder.name}", both("How well a model predicts a text", "模型对文本的预测能力"), body)
+    )
+
+
+def _scores(report: dict[str, Any]) -> str:
+    said = both(f"Model <code>{escape(report['model'])}</code>", f"模型 <code>{escape(report['model'])}</code>")
+    size = [
+        (f"{report['documents']:,}", "documents", "文档"),
+        (human_bytes(report["bytes"]), "of text", "文本"),
+        (f"{report['tokens']:,}", "tokens predicted", "预测的词元"),
+    ]
+    unknown = int(report.get("unknown_tokens", 0))
+    warning = both(
+        f"{unknown:,} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good.",
+        f"分词器不认识其中 {unknown:,} 个词元：其内容已丢失，所有数字都偏好。",
+    )
+    return f"<p>{said}</p>{numbers(size)}" + (f'<p class="warning">{warning}</p>' if unknown else "") + metrics_table(report["metrics"])
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Scores with their intervals and signatures."""
+    rows = [
+        [both(*NAMES.get(name, (name, name))), m["value"], m["low"], m["high"], Html(f"<code>{escape(m['signature'])}</code>")]
+        for name, m in metrics.items()
+    ]
+    head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
+    note = both(
+        "Low and high bound the 95 % interval, by resampling documents (bootstrap). Fewer bits are better.",
+        "上下限为对文档重抽样（自助法）得到的 95% 区间。比特数越小越好。",
+    )
+    return table(head, rows) + f"<p class=soft>{note}</p>"
+
+
+def _bits(example: Mapping[str, Any]) -> float:
+    return float(example["nats"] / math.log(2) / example["bytes"])
+
+
+def _sources(examples: list[dict[str, Any]]) -> str:
+    sums: dict[str, list[float]] = {}
+    for e in examples:
+        total = sums.setdefault(str(e["source"]), [0, 0, 0, 0])
+        for i, value in enumerate((1, e["nats"], e["bytes"], e["characters"])):
+            total[i] += value
+    if len(sums) < 2:
+        return ""
+    rows = [
+        [name, int(number), nats / math.log(2) / size, nats / math.log(2) / characters]
+        for name, (number, nats, size, characters) in sorted(sums.items(), key=lambda item: -item[1][2])[:_SOURCES]
+    ]
+    return table([("source", "来源"), ("documents", "文档"), NAMES["bits_per_byte"], NAMES["bits_per_character"]], rows)
+
+
+def _documents(examples: list[dict[str, Any]]) -> str:
+    if not examples:
+        return ""
+    ordered = sorted(examples, key=_bits)
+    values = [_bits(e) for e in ordered]
+    points = plots.thin(range(len(values)))
+    drawn = plots.lines([("", [i / max(1, len(values) - 1) for i in points], [values[i] for i in points])]) if len(values) > 1 else ""
+    curve = figure(
+        drawn, "Bits per byte of each document, from the best to the worst predicted.", "各文档的每字节比特数，从预测最好到最差。"
+    )
+    head = [NAMES["bits_per_byte"], ("source", "来源"), ("text", "文本")]
+    if len(ordered) <= 2 * _SHOWN:
+        return curve + table(head, map(_row, ordered))
+    best, worst = table(head, map(_row, ordered[:_SHOWN])), table(head, map(_row, ordered[: -_SHOWN - 1 : -1]))
+    return (
+        f"{curve}<p class=soft>{both('Best predicted', '预测最好')}</p>{best}<p class=soft>{both('Worst predicted', '预测最差')}</p>{worst}"
+    )
+
+
+def _row(example: Mapping[str, Any]) -> list[Any]:
+    return [_bits(example), Path(str(example["source"])).name, str(example["text"])[:100]]
