@@ -83,9 +83,15 @@ def test_text_that_ends_inside_a_character_is_marked_not_refused(encoding: str) 
 
 def test_a_named_encoding_is_believed_and_an_unknown_one_is_refused() -> None:
     assert text("é".encode("cp437"), "cp437") == "é"
-    for wrong in ("klingon", "base64", "rot13"):
+    for wrong in ("klingon", "base64", "rot13", "idna", "punycode", "undefined"):
         with pytest.raises(InputError, match=f"read.encoding = {wrong} is not known"):
             text(b"abc", wrong)
+
+
+def test_utf16_without_its_mark_has_to_be_named_with_its_order() -> None:
+    with pytest.raises(InputError, match="is not in the encoding utf-16 "):
+        text(SIMPLIFIED.encode("utf-16-le"), "utf-16")
+    assert text(SIMPLIFIED.encode("utf-16-le"), "utf-16-le") == SIMPLIFIED
 
 
 def test_pieces_and_line_ends_do_not_depend_on_where_blocks_end() -> None:

@@ -268,6 +268,12 @@ def test_parquet(tmp_path: Path) -> None:
             items(write(tmp_path / "b.parquet", content))
 
 
+def test_packed_parquet_is_refused(tmp_path: Path) -> None:
+    for path in (write(tmp_path / "a.parquet.gz", gzip.compress(b"PAR1")), "-"):
+        with pytest.raises(InputError, match="Parquet is read from plain files alone"):
+            items(path, format="parquet")
+
+
 def test_damage_in_a_folder_is_set_aside(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "good")
     write(tmp_path / "b.parquet", b"bad")

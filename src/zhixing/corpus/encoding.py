@@ -123,11 +123,14 @@ def decode(file: Readable, source: str, encoding: str | None = None) -> Iterator
             start = next((i for i, byte in enumerate(block) if byte > 127), 0) if b"\0" not in block else 0
             block += file.read(start)
             # The byte-order mark is at the very start, where nothing ASCII can stand before it.
-            found = detect(block[start:] if start > SAMPLE // 2 else block)
-            if found is None:
+            encoding = detect(block[start:] if start > SAMPLE // 2 else block)
+            if encoding is None:
                 raise InputError(source, "is binary, not text")
-            decoder = _decoder(found, source)
-        yield newlines.decode(decoder.decode(block))
+            decoder = _decoder(encoding, source)
+        try:
+            yield newlines.decode(decoder.decode(block))
+        except UnicodeError as error:  # no mark at the start of UTF-16, say; single broken bytes are no errors
+            raise InputError(source, f"is not in the encoding {encoding} ({error!s:.60})") from None
     yield newlines.decode(decoder.decode(b"", final=True) if decoder is not None else "", final=True)
 
 
@@ -135,7 +138,7 @@ def _decoder(name: str, source: str) -> codecs.IncrementalDecoder:
     try:
         decoder = codecs.getincrementaldecoder(name)("zhixing.broken")
         decoder.decode(b"")
-    except (LookupError, TypeError, AssertionError):
+    except (LookupError, TypeError, AssertionError, UnicodeError):
         raise InputError(source, f"read.encoding = {name} is not known; utf-8, gb18030, big5 and latin-1 are usual") from None
     return decoder
 

@@ -177,6 +177,8 @@ def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[
     if form is None:
         yield Dropped(name, None, "read", f"files of type {source.path.suffix or 'unknown'} are not read")
         return
+    if form == "parquet" and (str(source.path) == STDIN or source.path.suffix.lower() in PACKED):
+        raise InputError(name, "Parquet is read from plain files alone; unpack it, or save it to a file, first")
     try:
         with _opened(source.path, partial(watch, source)) as file:
             if form == "parquet":
