@@ -117,10 +117,13 @@ def make(
         raise SettingError("minutes", f"must be a positive number, not {minutes}")
     # The user's own mistakes first, before anything is measured.
     resolve(Recipe, chosen, {"schedule.warmup": 0, **size.fitting_heads(chosen)})
+    context = int(chosen.get("objective.context", 256))
+    if "objective.context" in chosen:
+        for store in (train_store, valid_store):
+            Samples(store, context, 0)  # complains of a text shorter than a window
     number = devices.dtype(str(chosen.get("train.precision", "auto")), device)
     peak = devices.matmul_peak(device, number)
     memory = devices.available_memory(device)
-    context = int(chosen.get("objective.context", 256))
     rate = size.measure_rate(device, number, context)
     data = size.Data(train_store.tokens, train_store.vocabulary)
     seconds = minutes * 60 if minutes is not None else 600.0
@@ -128,6 +131,7 @@ def make(
     if minutes is None:
         derived["schedule.warmup"] = min(40, int(chosen["train.steps"]) // 10)
     draft = resolve(Recipe, chosen, {"train.steps": 1 << 30, **derived})
+    refuse_too_large(draft, train_store.vocabulary, memory)
     objective = Causal(Samples(train_store, draft.objective.context, draft.train.seed, draft.objective.document_mask), draft.objective)
     held_out = Causal(Samples(valid_store, draft.objective.context, 0, draft.objective.document_mask), draft.objective)
     trial = attempt(draft, objective, held_out, train_store.vocabulary, device, base)
@@ -182,6 +186,22 @@ def make(
         settings=recipe.model_dump(),
     )
     return plan, recipe
+
+
+def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:
+    """Raise `SettingError` when settings made by hand need more memory than there is, by an estimate from below."""
+    weights = size.trained_numbers(recipe.model, vocabulary) * 12  # weight, gradient and one moment, four bytes each
+    if weights > memory:
+        raise SettingError("model.width", f"and its like need {human_bytes(weights)} of memory, of which there are {human_bytes(memory)}")
+    rows = -(-recipe.train.batch // recipe.train.accumulate)
+    context = recipe.objective.context
+    batch = max(rows * context * recipe.model.layers * recipe.model.width * 8, recipe.train.batch * context * 8)
+    if weights + batch > memory:
+        raise SettingError(
+            "train.batch",
+            f"= {recipe.train.batch} in {recipe.train.accumulate} parts needs {human_bytes(batch)} of memory, of which there are "
+            f"{human_bytes(memory)}; set a smaller one, or a larger train.accumulate",
+        )
 
 
 def attempt(
