@@ -24,7 +24,7 @@ from measure import record
 
 TEXT = "".join(f"Line {i}: knowing {i * 7919 % 1009} is doing {i * 104729 % 997}. 知行合一，{i * 31 % 89}。\n\n" for i in range(6000))
 SETTINGS = [
-    "train.steps=400", "train.batch=8", "model.layers=2", "model.width=64", "model.heads=2", "model.dropout=0.1", "objective.context=32",
+    "train.steps=300", "train.batch=8", "model.layers=2", "model.width=64", "model.heads=2", "model.dropout=0.1", "objective.context=32",
     "train.save_every=10", "train.validate_every=50", "train.validate_tokens=2000", "train.ema=0.9", "train.compile=true",
 ]  # fmt: skip
 
@@ -51,7 +51,7 @@ def kill_once(data: Path, out: Path, draw: random.Random, *, saving: bool) -> st
     """Start or continue the run and kill it; returns at what instant."""
     process = subprocess.Popen(command(data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folder = out / "checkpoints"
-    wanted, began = draw.uniform(1, 12), time.monotonic()
+    wanted, began = draw.uniform(2, 9), time.monotonic()
     while process.poll() is None:
         if saving and folder.is_dir() and any(p.name.startswith(".step") for p in folder.iterdir()):
             break
