@@ -19,6 +19,7 @@ import torch.nn.functional as F
 
 from zhixing.checkpoint import Loaded
 from zhixing.console import progress
+from zhixing.errors import ArtifactError
 from zhixing.metrics import Rows
 
 BATCH_TOKENS = 4096
@@ -77,6 +78,10 @@ def score(loaded: Loaded, texts: Iterable[str], window: int, stride: int, total:
                     rows[one.document, 0] += nats
                     done[one.document] += one.new
             assert (done == rows[:, 1]).all(), "each token is predicted exactly once"
+            if not np.isfinite(rows).all():
+                raise ArtifactError(
+                    loaded.path, "its predictions are not finite numbers: the training has diverged, or the weights are damaged"
+                )
             found.append(rows)
             bar.advance(len(pool))
     return Scored(np.concatenate(found) if found else np.zeros((0, 4)), unknown)

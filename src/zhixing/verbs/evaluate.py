@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,6 +61,7 @@ def evaluate(
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
+    from zhixing.evaluate.report import write_evaluation_report
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
 
@@ -82,7 +84,6 @@ def evaluate(
         metrics[metric.name] = MetricResult(
             value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
         )
-    name = "valid" if data is None else "+".join(Path(d).stem or "stdin" for d in data)
     result = EvaluateResult(
         model=str(model),
         fingerprint=loaded.fingerprint,
@@ -93,21 +94,30 @@ def evaluate(
         unknown_tokens=scored.unknown,
         metrics=metrics,
     )
-    folder = out or (loaded.path / "eval" / name if loaded.data is not None else None)
+    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
     if folder is not None:
         write_text(folder / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
         write_json(folder / "report.json", result.model_dump())
+        write_evaluation_report(folder)
     return result
+
+
+def folder_name(data: list[str] | None) -> str:
+    """The name of the folder under `eval/` for an evaluation on these texts: theirs, without what a folder's name should not hold."""
+    if data is None:
+        return "valid"
+    names = ["stdin" if d == "-" else Path(d).stem for d in data]
+    return re.sub(r"[^\w.-]+", "_", "+".join(names)).strip("._")[:80] or "texts"
 
 
 def check_window(loaded: Loaded, window: int | None, stride: int | None) -> tuple[int, int]:
     """Window and stride with their defaults. Raises `SettingError` when they cannot be."""
-    window = window or loaded.context
+    window = loaded.context if window is None else window
     if window < 2:
         raise SettingError("window", f"should be at least 2 tokens, not {window}")
     if window > loaded.context:
         warn(f"window {window} is longer than the {loaded.context} tokens that the model was trained to see")
-    stride = stride or max(1, window // 2)
+    stride = max(1, window // 2) if stride is None else stride
     if not 1 <= stride <= window:
         raise SettingError("stride", f"should be between 1 and the window of {window} tokens, not {stride}")
     return window, stride

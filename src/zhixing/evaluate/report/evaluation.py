@@ -51,7 +51,13 @@ def _scores(report: dict[str, Any]) -> str:
 def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Scores with their intervals and signatures."""
     rows = [
-        [both(*NAMES.get(name, (name, name))), m["value"], m["low"], m["high"], Html(f"<code>{escape(m['signature'])}</code>")]
+        [
+            both(*NAMES.get(name, (name, name))),
+            m["value"],
+            m["low"],
+            m["high"],
+            Html(f"<code>{escape(m['signature']).replace('|', '|<wbr>')}</code>"),
+        ]
         for name, m in metrics.items()
     ]
     head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]

@@ -16,9 +16,11 @@ from zhixing.errors import InputError
 from zhixing.files import read_json
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1a; --soft: #6b6a64; --line: #e2e0d8; --paper: #fdfcf9; --panel: #f5f3ec; --accent: #a8321e; }
+:root { color-scheme: light dark; --ink: #1c1c1a; --soft: #6b6a64; --line: #e2e0d8; --paper: #fdfcf9; --panel: #f5f3ec; --bar: #c9c6bb;
+  --accent: #a8321e; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e9e7e0; --soft: #a09e95; --line: #3a3935; --paper: #191917; --panel: #23221f; --accent: #e5816c; }
+  :root { --ink: #e9e7e0; --soft: #a09e95; --line: #3a3935; --paper: #191917; --panel: #23221f; --bar: #55534c;
+    --accent: #e5816c; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.4rem 1.2rem 5rem; max-width: 56rem; background: var(--paper); color: var(--ink); text-size-adjust: 100%;

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-ACCENT, INK, SOFT = "#a8321e", "#1c1c1a", "#8b8a84"
-_VARIABLES = {ACCENT: "var(--accent)", INK: "var(--ink)", SOFT: "var(--soft)"}
+ACCENT, INK, SOFT, BAR = "#a8321e", "#1c1c1a", "#8b8a84", "#c9c6bb"
+_VARIABLES = {ACCENT: "var(--accent)", INK: "var(--ink)", SOFT: "var(--soft)", BAR: "var(--bar)"}
 _STYLE = {"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "zhixing", "text.parse_math": False}
 _LABEL = 24  # characters of a name that fit beside a bar
 Series = tuple[str, Sequence[float], Sequence[float]]
@@ -26,11 +26,11 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _new(height: float = 2.4) -> tuple[Any, Any]:
+def _new(height: float = 2.4, width: float = 6.2) -> tuple[Any, Any]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.2, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -44,16 +44,17 @@ def _svg(figure: Any) -> str:
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d{2})\d+", r"\1", tag[0]), text)  # coordinates, not labels
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
     return re.sub(r"font: ([\d.]+px) [^;\"]+", r"font: \1 system-ui, sans-serif", text)
 
 
-def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = ()) -> str:
-    """Curves; the last one is the accented one. `levels` are labelled horizontal lines to compare with."""
+def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = (), *, half: bool = False) -> str:
+    """Curves; the last one is the accented one. `levels` are labelled horizontal lines to compare with; `half`: for two side by side."""
     with _style():
-        figure, axes = _new()
+        figure, axes = _new(2.0, 3.6) if half else _new()
         for number, (label, x, y) in enumerate(series, start=1):
             last = number == len(series)
             colour = ACCENT if last else SOFT
@@ -75,7 +76,7 @@ def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
         return ""
     with _style():
         figure, axes = _new(0.35 + 0.28 * len(shown))
-        colours = [ACCENT if name == accented else SOFT for name, _ in shown]
+        colours = [ACCENT if name == accented else BAR for name, _ in shown]
         drawn = axes.barh(range(len(shown)), [value for _, value in shown], color=colours, height=0.62)
         axes.set_yticks(range(len(shown)), [name if len(name) <= _LABEL else name[: _LABEL - 1] + "…" for name, _ in shown])
         axes.bar_label(

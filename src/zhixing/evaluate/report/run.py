@@ -107,13 +107,15 @@ def _points(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[flo
     return [step for step, _ in pairs], [value for _, value in pairs]
 
 
-def _curve(rows: list[dict[str, Any]], key: str, weight: float, english: str, chinese: str, *, raw: bool = False) -> str:
-    """A value over the steps, smoothed; with the values themselves behind it if `raw`."""
+def _curve(
+    rows: list[dict[str, Any]], key: str, weight: float, english: str, chinese: str, *, raw: bool = False, half: bool = False
+) -> str:
+    """A value over the steps, smoothed; with the values themselves behind it if `raw`, of half width if `half`."""
     x, y = _points(rows, key)
     if len(x) < 2:
         return ""
     behind = [("", plots.thin(x), plots.thin(y))] if raw else []
-    return figure(plots.lines([*behind, ("", plots.thin(x), plots.thin(plots.smooth(y, weight)))]), english, chinese)
+    return figure(plots.lines([*behind, ("", plots.thin(x), plots.thin(plots.smooth(y, weight)))], half=half), english, chinese)
 
 
 def _learning(run: Path) -> str:
@@ -125,9 +127,9 @@ def _learning(run: Path) -> str:
         drawn = plots.lines([("", checked, bits)], levels)
         parts.append(figure(drawn, "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。"))
     english, chinese = "Training loss in nats a token, by step; the line is smoothed.", "训练损失（奈特/词元）随步数的变化，粗线为平滑值。"
-    parts.append(_curve(rows, "loss", 0.95, english, chinese, raw=True))
-    pair = _curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。")
-    pair += _curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。")
+    parts.append(_curve(rows, "loss", 0.9, english, chinese, raw=True))
+    pair = _curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。", half=True)
+    pair += _curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。", half=True)
     return "".join(parts) + (f'<div class="pair">{pair}</div>' if pair else "")
 
 
