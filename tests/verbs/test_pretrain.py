@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 import zhixing as zx
-from zhixing.errors import ArtifactError, Interrupted, SettingError
+from zhixing.errors import ArtifactError, Interrupted, SettingError, UserError
 from zhixing.verbs.pretrain import read_log
 
 SMALL = {
@@ -168,7 +168,7 @@ def test_recurrent_models_train_too(data, tmp_path):
     ],
 )
 def test_contradictions_are_said_before_anything_is_written(data, tmp_path, settings, minutes, message):
-    with pytest.raises(SettingError, match=message):
+    with pytest.raises(UserError, match=message):
         zx.pretrain(data, out=tmp_path / "run", minutes=minutes, settings=settings)
     assert not (tmp_path / "run").exists()
 
