@@ -38,7 +38,7 @@ PATIENCE = 20
 class TrainSettings(Settings):
     """How long, in what portions and in which number format to train."""
 
-    steps: int = Field(default=1000, ge=1)
+    steps: int = Field(default=1000, ge=1, le=1 << 40)
     """Updates of the weights."""
     batch: int = Field(default=32, ge=1)
     """Rows (windows) an update."""

@@ -11,6 +11,9 @@ from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
 
 
+MOST_SAMPLES = 4096
+
+
 class Continuation(Result):
     """One text that the model has written."""
 
@@ -64,8 +67,8 @@ def generate(
     for text in prompts:
         _check_text("the prompt", text)
     stop = stop or []
-    if samples < 1:
-        raise SettingError("samples", f"should be at least 1, not {samples}")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise SettingError("samples", f"should be between 1 and {MOST_SAMPLES}, not {samples}")
     if not all(stop):
         raise SettingError("stop", "an empty stop string would end every text before it begins")
     if seed is None:
