@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, read_lines, section, table, tree
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, read_lines, section, table, tree, wide
 from zhixing.files import human_bytes, write_text
 
 _LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other", "其他")}
@@ -72,7 +72,7 @@ def _dropped(folder: Path, reasons: dict[str, int]) -> str:
     if not reasons:
         return f"<p>{both('Nothing was left out.', '没有剔除任何文档。')}</p>"
     examples = read_lines(folder, "dropped.jsonl", 8)
-    rows = [[f"{e['source']}:{e['line']}" if e["line"] else e["source"], e["reason"], e["text"][:80]] for e in examples]
+    rows = [[f"{e['source']}:{e['line']}" if e["line"] else e["source"], e["reason"], wide(e["text"][:80])] for e in examples]
     note = both(
         "All of them, with reasons, are in <code>dropped.jsonl</code>. The first:",
         "全部记录及原因见 <code>dropped.jsonl</code>，开头几条：",

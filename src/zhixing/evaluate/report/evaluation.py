@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table, wide
 from zhixing.files import human_bytes, write_text
 
 NAMES = {
@@ -56,7 +56,7 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
             m["value"],
             m["low"],
             m["high"],
-            Html(f"<code>{escape(m['signature']).replace('|', '|<wbr>')}</code>"),
+            _signature(m["signature"]),
         ]
         for name, m in metrics.items()
     ]
@@ -66,6 +66,10 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
         "上下限为对文档重抽样（自助法）得到的 95% 区间。比特数越小越好。",
     )
     return table(head, rows) + f"<p class=soft>{note}</p>"
+
+
+def _signature(text: str) -> Html:
+    return Html(f'<div class="wide"><code>{escape(text).replace("|", "|<wbr>")}</code></div>')
 
 
 def _bits(example: Mapping[str, Any]) -> float:
@@ -93,7 +97,7 @@ def _documents(examples: list[dict[str, Any]]) -> str:
     ordered = sorted(examples, key=_bits)
     values = [_bits(e) for e in ordered]
     points = plots.thin(range(len(values)))
-    drawn = plots.lines([("", [i / max(1, len(values) - 1) for i in points], [values[i] for i in points])]) if len(values) > 1 else ""
+    drawn = plots.lines([("", [i + 1 for i in points], [values[i] for i in points])]) if len(values) > 1 else ""
     curve = figure(
         drawn, "Bits per byte of each document, from the best to the worst predicted.", "各文档的每字节比特数，从预测最好到最差。"
     )
@@ -107,4 +111,4 @@ def _documents(examples: list[dict[str, Any]]) -> str:
 
 
 def _row(example: Mapping[str, Any]) -> list[Any]:
-    return [_bits(example), Path(str(example["source"])).name, str(example["text"])[:100]]
+    return [_bits(example), Path(str(example["source"])).name, wide(str(example["text"])[:100])]

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from zhixing.console import duration
 from zhixing.errors import InputError
 from zhixing.files import read_json
 
@@ -32,15 +33,15 @@ p, li { max-width: 42rem; } small, .soft { color: var(--soft); }
 .numbers div { background: var(--panel); padding: 0.6rem 0.9rem; border-radius: 4px; }
 .numbers b { display: block; font-size: 1.35rem; font-weight: normal; font-variant-numeric: tabular-nums; }
 .numbers span { color: var(--soft); font-size: 0.85rem; line-height: 1.35; }
-.scroll, figure { overflow-x: auto; }
+.scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: lining-nums tabular-nums; margin: 0.6rem 0; }
 th, td { padding: 0.3rem 1.4rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 td { min-width: 3.5rem; max-width: 30rem; overflow-wrap: break-word; } th { font-weight: normal; color: var(--soft); white-space: nowrap; }
 td.n, th.n { text-align: right; white-space: nowrap; }
-figure { margin: 1rem 0 1.4rem; } figure svg { width: 100%; min-width: 24rem; max-width: 42rem; height: auto; display: block; }
+figure { margin: 1rem 0 1.4rem; } figure svg { width: 100%; max-width: 38rem; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: 0.85rem; max-width: 42rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 0 2rem; }
-.pair figure { margin: 0.4rem 0; min-width: 0; } .pair svg { min-width: 0; }
+.pair figure { margin: 0.4rem 0; min-width: 0; } .wide { min-width: 15rem; }
 blockquote { margin: 0.8rem 0; padding: 0.7rem 1rem; background: var(--panel); border-left: 3px solid var(--accent); white-space: pre-wrap;
   overflow-wrap: anywhere; max-width: 46rem; }
 blockquote b { color: var(--accent); font-weight: normal; }
@@ -128,7 +129,7 @@ def piece(make: Callable[[], str]) -> str:
 
 def numbers(entries: Iterable[tuple[str, str, str]]) -> str:
     """Large figures: (value, English caption, Chinese caption)."""
-    return '<div class="numbers">' + "".join(f"<div><b>{escape(v)}</b>{both(e, z)}</div>" for v, e, z in entries) + "</div>"
+    return '<div class="numbers">' + "".join(f"<div><b>{show(v)}</b>{both(e, z)}</div>" for v, e, z in entries) + "</div>"
 
 
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
@@ -158,6 +159,19 @@ def show(value: Any) -> str:
         case float() if math.isfinite(value):
             return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return escape(str(value))
+
+
+def wide(text: str) -> Html:
+    """A table's cell for running text, which is not squeezed on a narrow screen."""
+    return Html(f'<div class="wide">{escape(text)}</div>')
+
+
+def duration_zh(seconds: float) -> str:
+    """A time span for people who read Chinese: `42 秒`, `3 分 05 秒`, `2 小时 10 分`."""
+    said = duration(seconds)
+    for english, chinese in (("min", "分"), ("h", "小时"), ("s", "秒")):
+        said = said.replace(english, chinese)
+    return said
 
 
 def figure(svg: str, english: str, chinese: str) -> str:

@@ -26,7 +26,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _new(height: float = 2.4, width: float = 6.2) -> tuple[Any, Any]:
+def _new(height: float = 2.1, width: float = 5.0) -> tuple[Any, Any]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -35,7 +35,7 @@ def _new(height: float = 2.4, width: float = 6.2) -> tuple[Any, Any]:
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT)
-    axes.tick_params(colors=SOFT, labelsize=9)
+    axes.tick_params(colors=SOFT, labelsize=8.5)
     return figure, axes
 
 
@@ -60,11 +60,11 @@ def lines(series: Sequence[Series], levels: Sequence[tuple[str, float]] = (), *,
             colour = ACCENT if last else SOFT
             axes.plot(x, y, color=colour, linewidth=1.6 if last else 0.7, alpha=1 if last else 0.6)
             if label and len(x):
-                axes.annotate(label, (x[-1], y[-1]), xytext=(4, 0), textcoords="offset points", fontsize=9, color=colour)
+                axes.annotate(label, (x[-1], y[-1]), xytext=(4, 0), textcoords="offset points", fontsize=8.5, color=colour)
         for label, value in levels:
             axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
             where = {"xytext": (-3, 3), "textcoords": "offset points", "ha": "right"}
-            axes.annotate(label, (1, value), xycoords=("axes fraction", "data"), fontsize=9, color=SOFT, **where)
+            axes.annotate(label, (1, value), xycoords=("axes fraction", "data"), fontsize=8.5, color=SOFT, **where)
         axes.xaxis.get_major_locator().set_params(integer=True)
         return _svg(figure)
 
@@ -80,7 +80,7 @@ def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
         drawn = axes.barh(range(len(shown)), [value for _, value in shown], color=colours, height=0.62)
         axes.set_yticks(range(len(shown)), [name if len(name) <= _LABEL else name[: _LABEL - 1] + "…" for name, _ in shown])
         axes.bar_label(
-            drawn, [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for _, value in shown], padding=4, fontsize=9, color=INK
+            drawn, [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for _, value in shown], padding=4, fontsize=8.5, color=INK
         )
         axes.margins(x=0.12)
         axes.tick_params(length=0, labelcolor=INK)

@@ -12,7 +12,21 @@ from typing import Any
 from zhixing.console import count, duration
 from zhixing.evaluate.report import plots
 from zhixing.evaluate.report.evaluation import metrics_table
-from zhixing.evaluate.report.page import Absent, Html, both, figure, numbers, page, piece, read, read_lines, section, table, tree
+from zhixing.evaluate.report.page import (
+    Absent,
+    Html,
+    both,
+    duration_zh,
+    figure,
+    numbers,
+    page,
+    piece,
+    read,
+    read_lines,
+    section,
+    table,
+    tree,
+)
 from zhixing.files import human_bytes, write_text
 
 LOG, RESULT, PLAN, BASELINES = "metrics.jsonl", "result.json", "plan.json", "baselines.json"
@@ -64,12 +78,16 @@ def _size(run: Path) -> list[tuple[str, str, str]]:
 
 def _work(run: Path) -> list[tuple[str, str, str]]:
     result = read(run, RESULT)
-    planned = duration(result["planned_seconds"])
+    took, planned = result["seconds"], result["planned_seconds"]
     return [
         (count(result["tokens"]), "tokens read", "读过的词元"),
-        (duration(result["seconds"]), f"of training, {planned} planned", f"训练用时（计划 {planned}）"),
+        (_time(took), f"of training, {duration(planned)} planned", f"训练用时（计划 {duration_zh(planned)}）"),
         (f"{result['mfu']:.0%}", "of the measured peak (MFU)", "实测峰值利用率（MFU）"),
     ]
+
+
+def _time(seconds: float) -> Html:
+    return both(duration(seconds), duration_zh(seconds))
 
 
 def _warnings(run: Path) -> str:
@@ -150,7 +168,7 @@ def _forecast(run: Path) -> str:
     except Absent:
         result = {}
     rows: list[tuple[Html, str, str | None]] = [
-        (both("time", "时间"), duration(plan["seconds"]), duration(result["seconds"]) if result else None),
+        (both("time", "时间"), _time(plan["seconds"]), _time(result["seconds"]) if result else None),
         (both("memory", "内存"), human_bytes(plan["memory_bytes"]), human_bytes(result["memory_bytes"]) if result else None),
         (both("tokens a second", "每秒词元"), count(plan["tokens_per_second"]), count(result["tokens_per_second"]) if result else None),
     ]
