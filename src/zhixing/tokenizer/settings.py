@@ -15,8 +15,11 @@ class TokenizerSettings(Settings):
     """Which tokenizer to train, and how large."""
 
     kind: Literal["bpe", "unigram", "wordpiece", "char", "word"] = "bpe"
-    """bpe (byte-level), unigram, wordpiece (as BERT's), char, or word; all but wordpiece lose nothing of any text."""
-    vocabulary: int | None = Field(default=None, ge=300, le=1 << 20)
+    """bpe (byte-level), unigram, wordpiece (as BERT's), char, or word; all but wordpiece lose nothing of any text.
+
+    The same text gives the same tokenizer, but for unigram, whose trainer breaks ties by chance.
+    """
+    vocabulary: int | None = Field(default=None, ge=64, le=1 << 20)
     """Number of tokens; by default 4096 times the cube root of the megabytes of text, which keeps the embedding in proportion."""
     sample_characters: int = Field(default=30_000_000, ge=1)
     """Training looks at about so many characters, spread evenly over the text: more change little and cost memory."""

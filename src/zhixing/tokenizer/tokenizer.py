@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tokenizers
+from tokenizers.pre_tokenizers import ByteLevel
 
 from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import read_json, write_text
@@ -32,16 +33,14 @@ class Tokenizer:
         inner.no_padding()
         inner.encode_special_tokens = True  # marks inside a text are not special
         self._inner = inner
-        self.vocabulary: int = inner.get_vocab_size()
-        """Number of ids, marks included."""
+        self.vocabulary: int = 1 + max(inner.get_vocab().values(), default=-1)
+        """Number of ids, marks included, and gaps, which foreign tokenizers may have."""
         self.end = self._id(end)
         """Ends each document, and stands before the first."""
         self.pad = self.end if pad is None else self._id(pad)
         tree = json.loads(inner.to_str())
         model = tree["model"]
-        unknown = model.get("unk_token")
-        lossless = bool(model.get("byte_fallback")) or unknown is None
-        self.unknown: int | None = None if lossless else inner.token_to_id(unknown)
+        self.unknown: int | None = _unknown(inner, model)
         """What stands for text that the vocabulary does not cover; None where there is no such text."""
         self.kind: Kind = _kind(tree)
         if model.get("type") == "Unigram":  # the library reads scores back with the last bit changed
@@ -58,14 +57,7 @@ class Tokenizer:
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Open a `tokenizer.json` that was made here or elsewhere. Raises `ArtifactError` when it is no such file."""
-        path = Path(path)
-        if not path.is_file():
-            raise ArtifactError(path, "no such tokenizer file")
-        try:
-            inner = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises bare Exception
-            raise ArtifactError(path, f"is not a tokenizer.json ({error!s:.80})") from None
-        return cls._with_marks(inner, path, {})
+        return cls._with_marks(_read(Path(path)), Path(path), {})
 
     @classmethod
     def adopt(cls, path: Path) -> Tokenizer:
@@ -75,21 +67,21 @@ class Tokenizer:
             return cls.load(path)
         if not (path / "tokenizer.json").is_file():
             raise ArtifactError(path, "holds no tokenizer.json")
-        try:
-            inner = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
-        except Exception as error:
-            raise ArtifactError(path / "tokenizer.json", f"is not a tokenizer.json ({error!s:.80})") from None
-        side = path / "tokenizer_config.json"
-        return cls._with_marks(inner, path, read_json(side) if side.is_file() else {})
+        inner, side = _read(path / "tokenizer.json"), path / "tokenizer_config.json"
+        said = read_json(side) if side.is_file() else {}
+        if not isinstance(said, dict):
+            raise ArtifactError(side, "is not a tokenizer_config.json: it holds no names")
+        return cls._with_marks(inner, path, said)
 
     @classmethod
     def _with_marks(cls, inner: tokenizers.Tokenizer, path: Path, said: dict[str, Any]) -> Tokenizer:
-        known = [inner.token_to_id(name) is not None and name for name in (_named(said.get("eos_token")), *_ENDS) if name]
-        end = next((name for name in known if name), None)
+        def first(names: tuple[str | None, ...]) -> str | None:
+            return next((name for name in names if name and inner.token_to_id(name) is not None), None)
+
+        end = first((_named(said.get("eos_token")), *_ENDS))
         if end is None:
             raise ArtifactError(path, f"its tokenizer has no mark for the end of a text (looked for {', '.join(_ENDS)})")
-        pads = [name for name in (_named(said.get("pad_token")), *_PADS) if name and inner.token_to_id(name) is not None]
-        return cls(inner, end, pads[0] if pads else None)
+        return cls(inner, end, first((_named(said.get("pad_token")), *_PADS)))
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`, whole or not at all."""
@@ -162,6 +154,25 @@ def _named(token: Any) -> str | None:
     return token if isinstance(token, str) else None
 
 
+def _read(path: Path) -> tokenizers.Tokenizer:
+    if not path.is_file():
+        raise ArtifactError(path, "no such tokenizer file")
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactError(path, f"is not a tokenizer.json ({error!s:.80})") from None
+
+
+def _unknown(inner: tokenizers.Tokenizer, model: dict[str, Any]) -> int | None:
+    """The id of text that the vocabulary does not cover, None where bytes cover everything."""
+    unknown: int | None = model.get("unk_id")
+    if model.get("unk_token") is not None:
+        unknown = inner.token_to_id(model["unk_token"])
+    in_bytes = model.get("byte_fallback") and inner.token_to_id("<0xFF>") is not None
+    byte_level = model["type"] == "BPE" and all(inner.token_to_id(c) is not None for c in ByteLevel.alphabet())
+    return None if in_bytes or byte_level else unknown
+
+
 def _kind(tree: dict[str, Any]) -> Kind:
     model = tree["model"]
     match model.get("type"):
@@ -170,6 +181,8 @@ def _kind(tree: dict[str, Any]) -> Kind:
             return "word" if any(piece == "<|words|>" for piece, _ in model["vocab"][:4]) else "unigram"
         case "WordPiece":
             return "wordpiece"
-        case "BPE" | None:
+        case "WordLevel":
+            return "word"
+        case "BPE":
             return "bpe" if model["merges"] else "char"
     raise UserError(f"tokenizer.json: model {model.get('type')} is not known here; bpe, unigram, wordpiece, char and word are")

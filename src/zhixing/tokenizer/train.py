@@ -17,7 +17,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from itertools import islice
 from math import log
 
 import rjieba
@@ -38,7 +38,7 @@ PATTERN = (
 )
 _CUT = "\ue000"
 """Stands between the words of a Han run, in training only; a private-use character that texts do not hold (and is taken out if they do)."""
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+_HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _LONGEST = 16  # characters of a token
 _BYTES = [f"<0x{i:02X}>" for i in range(256)]
 _WORDS = "<|words|>"
@@ -51,23 +51,27 @@ def train(texts: Iterator[str], settings: TokenizerSettings, total_bytes: int | 
     Raises `SettingError` when a vocabulary set by hand is larger than the text gives or smaller than the kind needs, `InputError` when
     there is no text.
     """
-    sample = list(_sample(texts, settings.sample_characters, total_bytes))
+    try:
+        sample = list(_sample(texts, settings.sample_characters, total_bytes))
+    except UnicodeEncodeError:
+        raise InputError("training text", "holds half of a surrogate pair, which no encoding can write") from None
     size = sum(len(text.encode("utf-8")) for text in sample)
     if not size:
         raise InputError("training text", "is empty: nothing to train a tokenizer on")
-    wanted = settings.vocabulary or usual_vocabulary(total_bytes or size)
-    make: dict[str, Callable[[list[str], int], Inner]] = {
+    makers: dict[str, Callable[[list[str], int], Inner]] = {
         "bpe": _bpe,
         "unigram": _unigram,
         "wordpiece": _wordpiece,
-        "char": partial(_counted, words=False),
-        "word": partial(_counted, words=True),
+        "char": _char,
+        "word": _word,
     }
-    tokenizer = Tokenizer(make[settings.kind](sample, wanted))
-    if settings.vocabulary is not None and tokenizer.vocabulary < settings.vocabulary and settings.kind != "char":
+    make = makers[settings.kind]
+    tokenizer = Tokenizer(make(sample, settings.vocabulary or usual_vocabulary(total_bytes or size)))
+    if settings.vocabulary is not None and tokenizer.vocabulary < settings.vocabulary:
+        most = _largest(make, sample, tokenizer.vocabulary)
         raise SettingError(
             "tokenizer.vocabulary",
-            f"is {settings.vocabulary}, and this text gives a {settings.kind} tokenizer at most {tokenizer.vocabulary}; "
+            f"is {settings.vocabulary}, and this text gives a {settings.kind} tokenizer at most {most}; "
             f"set it to that or less, or leave it out",
         )
     if settings.vocabulary is not None and tokenizer.vocabulary > settings.vocabulary:
@@ -78,14 +82,23 @@ def train(texts: Iterator[str], settings: TokenizerSettings, total_bytes: int | 
     return tokenizer
 
 
+def _largest(make: Callable[[list[str], int], Inner], sample: list[str], size: int) -> int:
+    """The largest vocabulary that can be asked for and had: a trainer that is asked for what it gave last time may give less."""
+    while (given := make(sample, size).get_vocab_size()) < size:
+        size = given
+    return size
+
+
 def _sample(texts: Iterator[str], most: int, total_bytes: int | None) -> Iterator[str]:
-    """Every k-th text, so that about `most` characters come together; without a known total the first ones."""
-    every = max(1, -(-(total_bytes or 0) // (2 * most)))  # a character has one to three bytes
-    taken = 0
-    for number, text in enumerate(texts):
-        if number % every == 0 and taken < most:
+    """Texts until about `most` characters have come together, spread evenly over `total_bytes`; the first ones where that is not known."""
+    seen = taken = 0
+    for text in texts:
+        if taken >= most:
+            return
+        if total_bytes is None or taken * total_bytes <= most * seen:
             yield text[: most - taken]
             taken += len(text)
+        seen += len(text.encode("utf-8"))
 
 
 def _pre_split(*, training: bool) -> list[pre_tokenizers.PreTokenizer]:
@@ -127,38 +140,48 @@ def _unigram(sample: list[str], vocabulary: int) -> Inner:
     inner = Inner(models.Unigram())
     inner.pre_tokenizer = pre_tokenizers.Sequence(_pre_split(training=True))
     room = max(64, vocabulary - len(_BYTES) - 3)
-    counts = Counter(c for text in sample for c in text)
-    rare = str.maketrans(
-        dict.fromkeys((c for c, _ in counts.most_common()[room // 2 :]), _CUT)
-    )  # the trainer wants room for every character
+    characters = _frequencies(sample)
+    ranked = [c for c, _ in characters.most_common()]
+    rare = str.maketrans(dict.fromkeys(ranked[room // 2 :], _CUT))  # the trainer wants room for every character
     trainer = trainers.UnigramTrainer(
         vocab_size=room + 1, max_piece_length=_LONGEST, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
     )
     inner.train_from_iterator((text.translate(rare) for text in _cut_words(sample)), trainer)
-    learnt = json.loads(inner.to_str())["model"]["vocab"]
-    return _pieces([(piece, score) for piece, score in learnt if piece != "<unk>"], None)
-
-
-def _counted(sample: list[str], vocabulary: int, *, words: bool) -> Inner:
-    """Characters, or words with characters for the words that are rare; bytes for characters that are."""
-    characters = Counter(c for text in sample for c in text)
-    characters.pop(_CUT, None)
-    if not words:
-        room = max(1, vocabulary - len(_BYTES) - 3)
-        return _characters([c for c, _ in characters.most_common(room)])
-    splitter = pre_tokenizers.Sequence(_pre_split(training=True))
-    counts = Counter(word for text in _cut_words(sample) for word, _ in splitter.pre_tokenize_str(text))
-    total = sum(counts.values())
-    room = vocabulary - len(_BYTES) - 4
-    kept = {c: characters[c] for c, _ in characters.most_common(max(1, room // 2))}
-    for word, number in counts.most_common():
-        if len(kept) >= room:
+    scores = {piece: score for piece, score in json.loads(inner.to_str())["model"]["vocab"] if piece != "<unk>"}
+    for character in ranked:
+        if len(scores) >= room:
             break
-        if len(word) <= _LONGEST:
-            kept[word] = max(number, kept.get(word, 0))
-    # A character of a word that is not kept must cost more than any word that is, or words would fall apart.
-    scores = [(piece, log(number / total) - (0.0 if piece in counts else 10.0)) for piece, number in kept.items()]
-    return _pieces(sorted(scores, key=lambda pair: -pair[1]), _WORDS)
+        scores.setdefault(character, log(characters[character] / characters.total()))
+    return _pieces(list(scores.items()), None)
+
+
+def _char(sample: list[str], vocabulary: int) -> Inner:
+    """Byte-pair encoding without any merge: one token a character, bytes for characters that are not in the vocabulary."""
+    characters = [c for c, _ in _frequencies(sample).most_common(max(1, vocabulary - len(_BYTES) - 3))]
+    names = [END, PAD, "<unk>", *_BYTES, *characters]
+    inner = Inner(models.BPE({name: i for i, name in enumerate(names)}, [], unk_token="<unk>", byte_fallback=True))
+    return _finished(inner, END, PAD, "<unk>")
+
+
+def _word(sample: list[str], vocabulary: int) -> Inner:
+    """Words, with characters for rare words and bytes for rare characters: the fewest pieces, and the likeliest among these."""
+    splitter = pre_tokenizers.Sequence(_pre_split(training=True))
+    words = Counter(word for text in _cut_words(sample) for word, _ in splitter.pre_tokenize_str(text) if len(word) <= _LONGEST)
+    characters = [c for c, _ in _frequencies(sample).most_common()]
+    room = max(1, vocabulary - len(_BYTES) - 4)
+    ranked = dict.fromkeys([*characters[: room // 2 + 1], *(word for word, _ in words.most_common()), *characters])
+    # Each piece costs as much as the rarest word besides, so that a known word is never cheaper in two pieces than in one.
+    each = log(2 * words.total())
+    return _pieces([(piece, log(max(0.5, words[piece])) - 2 * each) for piece in islice(ranked, room)], _WORDS)
+
+
+def _frequencies(sample: list[str]) -> Counter[str]:
+    """How often each character occurs."""
+    counts: Counter[str] = Counter()
+    for text in sample:
+        counts.update(text)
+    counts.pop(_CUT, None)
+    return counts
 
 
 def _pieces(scores: list[tuple[str, float]], mark: str | None) -> Inner:
@@ -166,30 +189,34 @@ def _pieces(scores: list[tuple[str, float]], mark: str | None) -> Inner:
     lowest = min((score for _, score in scores), default=0.0)
     head = [(END, 0.0), (PAD, 0.0), ("<unk>", 0.0)] + ([(mark, 0.0)] if mark else [])
     inner = Inner(models.Unigram([*head, *((b, lowest - 20.0) for b in _BYTES), *scores], unk_id=2, byte_fallback=True))
-    inner.pre_tokenizer = pre_tokenizers.Sequence(_pre_split(training=False))
-    inner.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    inner.add_special_tokens(_marks(END, PAD, "<unk>", *([mark] if mark else [])))
-    return inner
+    return _finished(inner, END, PAD, "<unk>", *([mark] if mark else []))
 
 
-def _characters(characters: list[str]) -> Inner:
-    """Byte-pair encoding without any merge: one token a character, bytes for characters that are not in the vocabulary."""
-    names = [END, PAD, "<unk>", *_BYTES, *characters]
-    inner = Inner(models.BPE({name: i for i, name in enumerate(names)}, [], unk_token="<unk>", byte_fallback=True))
+def _finished(inner: Inner, *names: str) -> Inner:
+    """A model that falls back to bytes, with pre-split, decoder and marks."""
     inner.pre_tokenizer = pre_tokenizers.Sequence(_pre_split(training=False))
     inner.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    inner.add_special_tokens(_marks(END, PAD, "<unk>"))
+    inner.add_special_tokens(_marks(*names))
     return inner
 
 
 def _wordpiece(sample: list[str], vocabulary: int) -> Inner:
-    """WordPiece as BERT has it (Devlin et al. 2019, arXiv 1810.04805): Han characters one by one, unknown characters are lost."""
-    inner = Inner(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    """WordPiece as BERT has it (Devlin et al. 2019, arXiv 1810.04805): Han characters one by one; rare and unknown characters are lost."""
+    names = [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", END]
+    inner = Inner(models.WordPiece(unk_token="[UNK]"))
     inner.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False)
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=_marks(PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", END), show_progress=False
-    )
-    inner.train_from_iterator(sample, trainer)
-    inner.decoder = decoders.WordPiece()
-    return inner
+    ranked = [c for c, _ in _frequencies(sample).most_common() if not c.isspace()]
+    common = ranked[: 3 * vocabulary // 4]
+    rare = str.maketrans(dict.fromkeys(ranked[len(common) :], " "))
+    # The trainer numbers the pieces that continue a word by chance, unless it is given them.
+    inside = sorted(f"##{c}" for c in common if c.isalnum() and not _HAN.match(c))
+    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, min_frequency=2, special_tokens=[*names, *inside], show_progress=False)
+    inner.train_from_iterator((text.translate(rare) for text in sample), trainer)
+    pieces = inner.get_vocab()
+    for character in ranked[len(common) :][: max(0, vocabulary - len(pieces))]:
+        pieces[character] = len(pieces)
+    made = Inner(models.WordPiece(pieces, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer, made.pre_tokenizer, made.decoder = inner.normalizer, inner.pre_tokenizer, decoders.WordPiece()
+    made.add_special_tokens(_marks(*names))
+    return made
