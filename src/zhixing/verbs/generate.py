@@ -10,7 +10,6 @@ from zhixing.config import Result, resolve
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
 
-
 MOST_SAMPLES = 4096
 
 
