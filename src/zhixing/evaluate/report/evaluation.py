@@ -111,4 +111,4 @@ def _documents(examples: list[dict[str, Any]]) -> str:
 
 
 def _row(example: Mapping[str, Any]) -> list[Any]:
-    return [_bits(example), Path(str(example["source"])).name, wide(str(example["text"])[:100])]
+    return [_bits(example), "/".join(Path(str(example["source"])).parts[-2:]), wide(str(example["text"])[:100])]

@@ -32,7 +32,7 @@ p, li { max-width: 42rem; } small, .soft { color: var(--soft); }
 .numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.6rem; margin: 1.4rem 0; }
 .numbers div { background: var(--panel); padding: 0.6rem 0.9rem; border-radius: 4px; }
 .numbers b { display: block; font-size: 1.35rem; font-weight: normal; font-variant-numeric: tabular-nums; }
-.numbers span { color: var(--soft); font-size: 0.85rem; line-height: 1.35; }
+.numbers div > span { color: var(--soft); font-size: 0.85rem; line-height: 1.35; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: lining-nums tabular-nums; margin: 0.6rem 0; }
 th, td { padding: 0.3rem 1.4rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
