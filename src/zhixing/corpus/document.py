@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
+
+Form = Literal["text", "html", "wiki"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,10 @@ class Document:
     """File, archive member or corpus, as the user would look it up."""
     line: int | None = None
     """1-based line (or row) in the source where the document begins."""
+    record: str | None = None
+    """Which record in the source: a member of an archive, a byte offset, an address, a title."""
+    form: Form = "text"
+    """The markup that the text still has."""
 
     @cached_property
     def id(self) -> str:
@@ -29,7 +36,8 @@ class Document:
     @property
     def where(self) -> str:
         """`file:line` for messages."""
-        return self.source if self.line is None else f"{self.source}:{self.line}"
+        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        return place if self.record is None else f"{place} ({self.record})"
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,9 @@ class Dropped:
     reason: str
     text: str = ""
     """Its first 200 characters."""
+    record: str | None = None
 
     @classmethod
     def of(cls, document: Document, stage: str, reason: str) -> Dropped:
         """A document left out by a stage."""
-        return cls(document.source, document.line, stage, reason, document.text[:200])
+        return cls(document.source, document.line, stage, reason, document.text[:200], document.record)
