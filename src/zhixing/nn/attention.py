@@ -70,14 +70,15 @@ def _attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tenso
     """
     batch, heads, count, width = q.shape
     grouped = q.reshape(batch, k.shape[1], -1, count, width)  # [B, K, H/K, T, E]
-    if mask is None:
-        mask = torch.ones(count, count, dtype=torch.bool, device=q.device).tril()
+    positions = torch.arange(count, device=q.device)
     blocks = []
     for start in range(0, count, BLOCK):
         end = min(count, start + BLOCK)
         queries = grouped[:, :, :, start:end].flatten(2, 3)  # [B, K, H/K*block, E]
         scores = (queries @ k[:, :, :end].mT).view(batch, heads, end - start, end).float() * width**-0.5
-        weights = scores.masked_fill(~mask[..., start:end, :end], float("-inf")).softmax(dim=-1).to(v.dtype)
+        # Compared, not looked up, where it can be: the compiled comparison is vectorised.
+        visible = positions[start:end, None] >= positions[:end] if mask is None else mask[..., start:end, :end]
+        weights = scores.where(visible, float("-inf")).softmax(dim=-1).to(v.dtype)
         mixed = weights.view(batch, k.shape[1], -1, end) @ v[:, :, :end]
         blocks.append(mixed.view(batch, heads, end - start, width))
     return torch.cat(blocks, dim=2)
