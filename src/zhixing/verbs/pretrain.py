@@ -227,15 +227,16 @@ class _Session:
                 bar.advance(self.state.step)
                 for step in train(self.state, self.objective, settings, self.recipe.schedule, self.device):
                     self._log(step, log.write)
-                    bits = self.history["best"] * self.bits_per_nat if self.history["best"] is not None else float("nan")
-                    bar.note(f"loss {step.loss:.3f}  bits per byte {bits:.3f}  {count(step.targets / step.seconds)} tok/s")
+                    best = self.history["best"]  # none before the first validation
+                    bits = "" if best is None else f"bits per byte {best * self.bits_per_nat:.3f}  "
+                    bar.note(f"loss {step.loss:.3f}  {bits}{count(step.targets / step.seconds)} tok/s")
                     bar.advance()
                     last = step.step == steps
                     loss = None
                     if last or step.step % settings.validate_every == 0:
                         loss = self._validate(log.write)
-                    best = loss is not None and step.step == self.history["best_step"]
-                    due = last or best or stop.is_set() or step.step % settings.save_every == 0
+                    better = loss is not None and step.step == self.history["best_step"]
+                    due = last or better or stop.is_set() or step.step % settings.save_every == 0
                     if due or self.history["stopped_early"]:
                         self._save(loss)
                     if self.history["stopped_early"]:
