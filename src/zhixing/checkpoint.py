@@ -32,6 +32,7 @@ from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
 from zhixing.models.shapes import DecoderModel
+from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
 from zhixing.train.recipe import Recipe
@@ -46,10 +47,10 @@ def save(run: Path, state: State, valid_loss: float | None, keep_last: int, hist
     """
     place = run / "checkpoints" / f"step-{state.step:07d}"
     with new_folder(place, "checkpoint", extra={"step": state.step}) as folder:
-        safetensors.torch.save_file(_weights(state.model), folder / MODEL)
+        save_tensors(folder / MODEL, _weights(state.model))
         if state.ema is not None:
-            safetensors.torch.save_file({name: value.contiguous() for name, value in state.ema.items()}, folder / AVERAGE)
-        safetensors.torch.save_file({name: value.contiguous() for name, value in state.optimizer.tensors().items()}, folder / OPTIMIZER)
+            save_tensors(folder / AVERAGE, {name: value.contiguous() for name, value in state.ema.items()})
+        save_tensors(folder / OPTIMIZER, {name: value.contiguous() for name, value in state.optimizer.tensors().items()})
         write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "valid_loss": valid_loss, "history": history or {}})
     _prune(run, keep_last)
     return place
@@ -123,7 +124,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
-    recipe = resolve(Recipe, read_json(path / "config.json"))
+    recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
     model = build(recipe.model, tokenizer.vocabulary)
     order = checkpoints(path)
@@ -151,6 +152,14 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
             target,
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The settings of a run. Raises `ArtifactError` when they are not a run's."""
+    tree = read_json(run / "config.json")
+    if not isinstance(tree, dict):
+        raise ArtifactError(run / "config.json", "holds no settings")
+    return resolve(Recipe, tree)
 
 
 def _open_huggingface(path: Path, device: torch.device) -> Loaded:

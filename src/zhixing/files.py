@@ -134,6 +134,27 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
             shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """Files that take their places in `folder`, beside what is there, only when all of them are written.
+
+    Yields the temporary folder to write them into.
+    """
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        partial = folder.with_name(f".{folder.name}{_PARTIAL}{os.getpid()}")
+        partial.mkdir()
+        try:
+            yield partial
+            folder.mkdir(exist_ok=True)
+            for file in sorted(partial.iterdir()):
+                _sync(file)
+                os.replace(file, folder / file.name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def _sweep(path: Path) -> None:
     """Remove what processes that are no longer there left half-filled for the same place."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}{_PARTIAL}*"):
@@ -156,9 +177,9 @@ def _alive(process: int) -> bool:
 
 def refuse_existing(path: Path) -> None:
     """Raise `ArtifactError` unless `path` is absent or an empty folder."""
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists() or path.is_symlink():
+    with writing(path):
+        taken = path.is_symlink() or (any(path.iterdir()) if path.is_dir() else path.exists())
+    if taken:
         raise ArtifactError(path, "exists already; choose another name or remove it first")
 
 

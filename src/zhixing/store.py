@@ -16,7 +16,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +83,14 @@ class Store:
     """One split of a token store, opened for reading."""
 
     def __init__(self, folder: Path, split: Split) -> None:
-        record = read_json(folder / f"{split}.json")
         self.folder, self.split = folder, split
+        try:
+            self._open(read_json(folder / f"{split}.json"))
+        except (OSError, KeyError, TypeError, ValueError, EOFError) as error:
+            raise ArtifactError(folder, f"is damaged: its {split} part cannot be read ({type(error).__name__}: {error!s:.80})") from None
+
+    def _open(self, record: dict[str, Any]) -> None:
+        folder, split = self.folder, self.split
         self.tokens, self.documents, self.vocabulary = int(record["tokens"]), int(record["documents"]), int(record["vocabulary"])
         self.shard_tokens = int(record["shard_tokens"])
         table = np.load(folder / f"{split}.documents.npy", allow_pickle=False)

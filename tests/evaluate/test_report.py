@@ -157,7 +157,7 @@ def test_of_a_run(run):
 
 
 def test_of_an_evaluation(run):
-    write_evaluation_report(run / "eval/valid")
+    write_evaluation_report(run / "eval/valid", "valid")
     text, seen = checked(run / "eval/valid")
     assert seen.count("svg") == 1
     assert "4 tokens are unknown" in text
@@ -188,7 +188,7 @@ def test_of_folders_that_hold_nothing(tmp_path):
     write_run_report(tmp_path)
     text, _ = checked(tmp_path)
     assert "This run has not finished yet." in text
-    write_evaluation_report(tmp_path)
+    write_evaluation_report(tmp_path, tmp_path.name)
     assert "<code>report.json</code> is not there" in checked(tmp_path)[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,11 +97,21 @@ def write(folder: Path, tensors: Mapping[str, Tensor], shard_bytes: int = SHARD_
         size += tensor.nbytes
     with writing(folder):
         if len(shards) == 1:
-            safetensors.torch.save_file(shards[0], folder / FILE, metadata={"format": "pt"})
+            save(folder / FILE, shards[0], {"format": "pt"})
             return
         places: dict[str, str] = {}
         for number, shard in enumerate(shards, start=1):
             file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-            safetensors.torch.save_file(shard, folder / file, metadata={"format": "pt"})
+            save(folder / file, shard, {"format": "pt"})
             places |= dict.fromkeys(shard, file)
     write_json(folder / INDEX, {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}, "weight_map": places})
+
+
+def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write one file of tensors. Raises `OSError` with the system's number where safetensors only has a message."""
+    try:
+        safetensors.torch.save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+        raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from zhixing.config import Result
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import write_json, write_text
+from zhixing.files import together, write_json, write_text
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
@@ -96,9 +96,10 @@ def evaluate(
     )
     folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
     if folder is not None:
-        write_text(folder / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
-        write_json(folder / "report.json", result.model_dump())
-        write_evaluation_report(folder)
+        with together(folder) as place:
+            write_text(place / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
+            write_json(place / "report.json", result.model_dump())
+            write_evaluation_report(place, folder.name)
     return result
 
 

@@ -99,6 +99,7 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
     from zhixing import device as devices
     from zhixing.files import refuse_existing
     from zhixing.store import Store
+    from zhixing.tokenizer.tokenizer import Tokenizer
     from zhixing.train.plan import make
 
     refuse_existing(out)
@@ -106,6 +107,7 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
         out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
     train, valid = Store.open(data, "train"), Store.open(data, "valid")
+    Tokenizer.load(data / "tokenizer.json")  # the run's samples and report need it, hours from now
     start, given = starting_point(base, data, chosen)
     say("planning: measuring this machine and trying out the first steps")
     plan, recipe = make(train, valid, minutes, target, given, start, spent=time.perf_counter() - began)
@@ -155,15 +157,13 @@ def _identity(base: Path) -> str:
 def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
-    from zhixing.checkpoint import clear_partial, restore
+    from zhixing.checkpoint import clear_partial, read_recipe, restore
     from zhixing.objectives.causal import Causal
     from zhixing.store import Samples, Store
     from zhixing.train.plan import begin
-    from zhixing.train.recipe import Recipe
 
     open_folder(out, "run")
-    tree = read_json(out / "config.json")
-    recipe = resolve(Recipe, tree)
+    recipe, tree = read_recipe(out), read_json(out / "config.json")
     _refuse_changes(recipe, tree, chosen)
     if (out / "result.json").is_file():
         say(f"{out} is finished already; choose another --out for a new run")

@@ -21,15 +21,15 @@ _SHOWN = 5  # of the best and worst predicted documents
 _SOURCES = 30
 
 
-def write_evaluation_report(folder: Path) -> None:
-    """Write `report.html` beside the `report.json` and `examples.jsonl` of an evaluation."""
+def write_evaluation_report(folder: Path, name: str) -> None:
+    """Write `report.html` beside the `report.json` and `examples.jsonl` of the evaluation named `name`."""
     body = [
         section("Scores", "得分", lambda: _scores(read(folder, "report.json"))),
         section("By source", "按来源", lambda: _sources(read_lines(folder, "examples.jsonl"))),
         section("By document", "按文档", lambda: _documents(read_lines(folder, "examples.jsonl"))),
     ]
     write_text(
-        folder / "report.html", page(f"evaluation · {folder.name}", both("How well a model predicts a text", "模型对文本的预测能力"), body)
+        folder / "report.html", page(f"evaluation · {name}", both("How well a model predicts a text", "模型对文本的预测能力"), body)
     )
 
 
