@@ -30,9 +30,10 @@ def settings(config: Any, where: Path) -> tuple[LlamaSettings, int, int]:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in FAMILIES:
         raise ArtifactError(where, f"is a model of type {kind!r}; known are {', '.join(FAMILIES)}")
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope = config.get("rope_parameters") or {}
+    scalings = [r.get("rope_type", r.get("type", "default")) for r in (rope, config.get("rope_scaling") or {})]
     strange = {
-        f"rope type {(scaling := rope.get('rope_type', rope.get('type', 'default')))!r}": scaling != "default",
+        f"rope type {(scaling := next((s for s in scalings if s != 'default'), 'default'))!r}": scaling != "default",
         "quantised weights": config.get("quantization_config") is not None,
         f"hidden_act {config.get('hidden_act')!r}": config.get("hidden_act", "silu") != "silu",
         "a sliding attention window": bool(config.get("use_sliding_window")),
@@ -49,7 +50,7 @@ def settings(config: Any, where: Path) -> tuple[LlamaSettings, int, int]:
         "kv_heads": config.get("num_key_value_heads") or heads,
         "head_width": config.get("head_dim") or (128 if kind == "qwen3" else None),
         "hidden": config.get("intermediate_size"),
-        "rope_theta": rope.get("rope_theta", config.get("rope_theta", 10000.0)),
+        "rope_theta": {**(config.get("rope_scaling") or {}), **rope}.get("rope_theta", config.get("rope_theta", 10000.0)),
         "qk_norm": kind == "qwen3",
         "attention_bias": kind == "qwen2",
         "tied": bool(config.get("tie_word_embeddings", False)),

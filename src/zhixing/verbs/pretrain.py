@@ -88,7 +88,11 @@ def pretrain(
     """
     began = time.perf_counter()
     chosen, data, out = gather(config, settings), Path(data), Path(out)
-    if not (out / MANIFEST).is_file():
+    with writing(out):
+        exists = (out / MANIFEST).is_file()
+    if exists:
+        open_folder(out, "run", verify=False)  # before a lock is laid into it
+    else:
         _create(data, out, minutes, base, device, chosen, began)
     with sole_user(out):
         return _run(data, out, base, device, chosen, began)

@@ -28,9 +28,7 @@ def write_evaluation_report(folder: Path, name: str) -> None:
         section("By source", "按来源", lambda: _sources(read_lines(folder, "examples.jsonl"))),
         section("By document", "按文档", lambda: _documents(read_lines(folder, "examples.jsonl"))),
     ]
-    write_text(
-        folder / "report.html", page(f"evaluation · {name}", both("How well a model predicts a text", "模型对文本的预测能力"), body)
-    )
+    write_text(folder / "report.html", page(f"evaluation · {name}", both("How well a model predicts a text", "模型对文本的预测能力"), body))
 
 
 def _scores(report: dict[str, Any]) -> str:
