@@ -14,15 +14,15 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import filelock
 
 from zhixing import __version__
-from zhixing.errors import ArtifactError, InputError, ZhixingError
+from zhixing.errors import ArtifactError, InputError, Interrupted, UserError, ZhixingError
 
 FORMAT = 1
 """Number of the on-disk format of all folders; raised when an older program could not read them."""
@@ -95,6 +95,18 @@ def write_bytes(path: Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file that appears under `path` when the block ends well; yields the name to write it under till then."""
+    partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
+    try:
+        yield partial
+        _sync(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file whole or not at all."""
     write_bytes(path, text.encode("utf-8"))
@@ -132,6 +144,52 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
             _sync(path.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def resumable_folder(
+    path: Path, kind: str, request: Any, worth: Callable[[Path], bool], *, extra: dict[str, Any] | None = None
+) -> Iterator[Path]:
+    """Like `new_folder`, for long work that is taken up again: a kill or Ctrl-C leaves `.NAME.work`, and the same request goes on in it.
+
+    Yields the folder to work in; what lies in its `data` becomes the folder at `path`. What another request left is removed, as is what a
+    mistake of the user's, or work that is not `worth` keeping, leaves.
+    """
+    refuse_existing(path)
+    work = path.with_name(f".{path.name}.work")
+    request = json.loads(dump_json(request))
+    with sole_user(work), writing(path):
+        with suppress(InputError):
+            if read_json(work / "request.json") == request:
+                request = None
+        if request is not None:
+            _empty(work)
+            write_json(work / "request.json", request)
+        (work / "data").mkdir(exist_ok=True)
+        try:
+            yield work
+            seal(work / "data", kind, extra=extra)
+            if path.is_dir():
+                path.rmdir()  # empty, by refuse_existing
+            (work / "data").rename(path)
+            _sync(path.parent)
+        except BaseException as error:
+            if isinstance(error, UserError) or not worth(work):
+                shutil.rmtree(work, ignore_errors=True)
+            elif isinstance(error, KeyboardInterrupt):
+                raise Interrupted(f"interrupted; the same command goes on from what is done, which is kept in {work}") from None
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name == ".lock":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def test_all_that_is_written_agrees(text: Path, tmp_path: Path) -> None:
     assert result.documents == {"read": len(SENTENCES) + 2, "kept": len(SENTENCES), "dropped": 2}
     assert result.reasons == {"dedup: exact copy of an earlier document": 1, "filter: empty": 1}
     rejects = [json.loads(line) for line in (out / "dropped.jsonl").read_text().splitlines()]
-    assert [(r["line"], r["stage"]) for r in rejects] == [(len(SENTENCES) + 2, "filter"), (len(SENTENCES) + 1, "dedup")]
+    assert [(r["line"], r["stage"]) for r in rejects] == [(len(SENTENCES) + 1, "dedup"), (len(SENTENCES) + 2, "filter")]
     assert result.vocabulary == manifest["vocabulary"] == tokenizer.vocabulary == 320
     lineage = read_json(out / "lineage.json")
     [source] = lineage["inputs"]

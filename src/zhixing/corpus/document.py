@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -23,6 +23,8 @@ class Document:
     """Which record in the source: a member of an archive, a byte offset, an address, a title."""
     form: Form = "text"
     """The markup that the text still has."""
+    number: int = field(default=0, compare=False)
+    """Its place in the batch that it travels in."""
 
     @cached_property
     def id(self) -> str:
@@ -51,8 +53,9 @@ class Dropped:
     text: str = ""
     """Its first 200 characters."""
     record: str | None = None
+    number: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, document: Document, stage: str, reason: str) -> Dropped:
         """A document left out by a stage."""
-        return cls(document.source, document.line, stage, reason, document.text[:200], document.record)
+        return cls(document.source, document.line, stage, reason, document.text[:200], document.record, document.number)

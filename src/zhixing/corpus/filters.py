@@ -15,6 +15,8 @@ class FilterSettings(Settings):
     """Shorter ones are."""
     max_characters: int | None = Field(default=None, ge=1)
     """Longer ones are, where set."""
+    max_dropped: float = Field(default=0.95, gt=0, le=1)
+    """Share of records that may be left out, copies aside, before the run stops and shows examples; judged from 1,000 records on."""
 
 
 class Lengths:

@@ -1,24 +1,29 @@
-"""The pipeline: readers, stages, split, joined as generators, so that memory does not grow with the corpus.
+"""The pipeline: what happens to text between a file and the tokenizer.
 
-    read -> batches -> clean -> lengths -> exact duplicates -> split
+    read -> tables of rows -> [ clean -> lengths -> ... -> sketch ] -> segments on disk -> copies -> split
+                                in as many processes as there are
 
-A stage is a callable from a batch to (kept, dropped); adding one is a class and a line in `stages`.
+A stage is a pure function of each document: a callable from a batch to (kept, dropped). Adding one is a class and a line in `stages`.
+What needs to see all documents, the search for copies, works on hashes afterwards (`dedup`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zhixing.config import Settings
 from zhixing.corpus.clean import Clean, CleanSettings
-from zhixing.corpus.dedup import ExactDuplicates
+from zhixing.corpus.dedup import DedupSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
 
-BATCH, BATCH_CHARACTERS = 256, 1 << 21
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH, BATCH_CHARACTERS = 256, 1 << 20
 """A batch is full with so many documents, or so many characters: a few long documents must not fill the memory."""
 
 T = TypeVar("T")
@@ -30,8 +35,7 @@ class CorpusSettings(Settings):
     read: ReadSettings = ReadSettings()
     clean: CleanSettings = CleanSettings()
     filter: FilterSettings = FilterSettings()
-    deduplicate: bool = True
-    """Whether of documents with equal text only the first is kept."""
+    dedup: DedupSettings = DedupSettings()
     split: SplitSettings = SplitSettings()
 
 
@@ -45,10 +49,36 @@ class Stage(Protocol):
 
 def stages(settings: CorpusSettings) -> list[Stage]:
     """The stages that these settings ask for, in order."""
-    chain: list[Stage] = [Clean(settings.clean), Lengths(settings.filter)]
-    if settings.deduplicate:
-        chain.append(ExactDuplicates())
-    return chain
+    return [Clean(settings.clean), Lengths(settings.filter)]
+
+
+class Processor:
+    """All stages on a table of rows; the same rows come back, changed or with a reason, and what `dedup` needs to know of them."""
+
+    def __init__(self, settings: CorpusSettings) -> None:
+        from zhixing.corpus.near import Sketcher
+
+        self.chain = stages(settings)
+        self.sketcher = Sketcher(settings.dedup.near) if settings.dedup.near.on else None
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """Rows as `rows.SCHEMA` has them; two columns more: `id` of 16 bytes, `bands` of 8 bytes a band."""
+        import pyarrow as pa
+
+        from zhixing.corpus.rows import items, table
+
+        final = items(rows)
+        documents = [item for item in final if isinstance(item, Document)]
+        for stage in self.chain:
+            documents, dropped = stage(documents)
+            for item in dropped:
+                final[item.number] = item
+        for document in documents:
+            final[document.number] = document
+        ids = [bytes.fromhex(item.id) if isinstance(item, Document) else None for item in final]
+        bands = [self.sketcher.sketch(item.text).tobytes() if self.sketcher and isinstance(item, Document) else None for item in final]
+        done = table(zip(rows["file"].to_pylist(), final, strict=True))
+        return done.append_column("id", pa.array(ids, pa.binary(16))).append_column("bands", pa.array(bands, pa.binary()))
 
 
 def run(items: Iterable[Item], chain: Sequence[Stage]) -> Iterator[Item]:

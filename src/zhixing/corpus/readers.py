@@ -151,7 +151,7 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
     for source in sources:
         here, mine = 0, None
         try:
-            for item in _read_one(source, settings, watch or (lambda source, data: None)):
+            for item in read_source(source, settings, watch or (lambda source, data: None)):
                 if isinstance(item, Document):
                     here += 1
                 else:
@@ -172,7 +172,8 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
         raise InputError(sources[0].path.parent, f"no readable text in any of its {len(sources)} files{why}; {', '.join(FORMATS)} are read")
 
 
-def _read_one(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[Item]:
+def read_source(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[Item]:
+    """What is in one source. Raises `InputError` when it cannot be read, or not to its end."""
     name, form = source.name, source.format(settings)
     if form is None:
         yield Dropped(name, None, "read", f"files of type {source.path.suffix or 'unknown'} are not read")

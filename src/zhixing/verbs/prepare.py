@@ -1,11 +1,11 @@
 """The verb `prepare`: from text of any kind to a data folder.
 
-1. Files become documents; the stages of `corpus.pipeline` clean them and leave out what is not worth reading, with the reason.
-2. Documents are dealt out to the training and the validation part and written as JSON lines.
+1. Files become documents; the stages of `corpus.pipeline` clean them, on all cores, and leave out what is not worth reading.
+2. Copies and near copies are found, documents dealt out to the training and the validation part and written as JSON lines.
 3. A tokenizer is trained on a sample of the training part, or taken from elsewhere.
 4. Both parts are tokenized into the token store; statistics, baselines and a report are added.
 
-Nothing is held in memory but a batch, and the hashes of the documents seen. The folder appears when all of it is there.
+Documents wait on the disk, not in memory. A run that was killed goes on where it was; the folder appears when all of it is there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,9 +23,10 @@ from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, progress, say
 from zhixing.errors import InputError, SettingError
-from zhixing.files import human_bytes, new_folder, refuse_existing, sha256, write_json
+from zhixing.files import human_bytes, refuse_existing, resumable_folder, sha256, write_json
 
 if TYPE_CHECKING:
+    from zhixing.corpus.dedup import Copies
     from zhixing.corpus.readers import Source
     from zhixing.corpus.stats import Statistics
     from zhixing.store import Split
@@ -74,11 +76,14 @@ def prepare(
     out: Annotated[Path, "The data folder to write."],
     tokenizer: Annotated[Path | None, "A tokenizer.json, or a folder with one, to use instead of training one."] = None,
     vocabulary: Annotated[int | None, "Number of tokens; the same as tokenizer.vocabulary."] = None,
+    workers: Annotated[int | None, "Processes; by default one a core where there is much text. They change the speed alone."] = None,
+    ray: Annotated[str | None, "Address of a Ray cluster to clean and filter on: HOST:PORT, or auto; it has to see the same files."] = None,
     config: Annotated[Path | None, "A TOML file of settings."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
 ) -> PrepareResult:
     """Turn text into training data: clean, deduplicate, split, tokenize, report.
 
+    A run that was stopped goes on when the same is asked for again, and gives the same bytes, as does any number of workers.
     Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
     """
     chosen, out = gather(config, settings), Path(out)
@@ -91,26 +96,34 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
-    from zhixing.corpus.readers import expand
+    from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
+    from zhixing.corpus.workers import usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer
 
+    if workers is not None and not 1 <= workers <= 1024:
+        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
     asked = resolve(PrepareSettings, chosen)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
     sources = expand(fetch.resolve(texts))
     size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
     share = asked.split.valid or usual_share(size)
     manifest: dict[str, Any] = {}
-    with new_folder(out, "data", extra=manifest) as folder:
-        statistics, inputs = _gather(sources, folder, asked, share, size)
+    request = {
+        "settings": asked.model_dump(),
+        "inputs": [[s.name, *_stamp(s)] for s in sources],
+        "tokenizer": given.fingerprint if given else None,
+        "zhixing": __version__,
+        "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
+    }
+    with resumable_folder(out, "data", request, lambda work: any(work.glob("segments/*.arrow")), extra=manifest) as work:
+        folder = work / "data"
+        statistics, inputs = _gather(sources, work, asked, share, size, workers or usual_workers(size), ray)
         _check(texts[0], statistics)
         parts = statistics.summary()["parts"]
         if given is None:
-            from zhixing.tokenizer.train import train
-
-            say("training the tokenizer")
-            given = train(_texts(folder, "train"), asked.tokenizer, total_bytes=parts["train"]["bytes"])
+            given = _train(folder, asked, parts["train"]["bytes"])
         given.save(folder / "tokenizer.json")
         tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
         say("measuring what a model has to beat")
@@ -134,29 +147,29 @@ def prepare(
     return result
 
 
+def _stamp(source: Source) -> list[int]:
+    """What tells a changed file."""
+    if not source.path.is_file():
+        return []
+    found = source.path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
 def _gather(
-    sources: list[Source], folder: Path, asked: PrepareSettings, share: float, size: int
+    sources: list[Source], work: Path, asked: PrepareSettings, share: float, size: int, workers: int, ray: str | None
 ) -> tuple[Statistics, list[dict[str, Any]]]:
-    """Read, clean, split and write the documents; returns the counts and what was read."""
-    import zstandard
+    """Read, clean, leave out copies, split and write the documents; returns the counts and what was read."""
+    from zhixing.corpus import dedup
+    from zhixing.corpus.gather import gather
+    from zhixing.corpus.readers import STDIN
+    from zhixing.corpus.segments import Segments
 
-    from zhixing.corpus.document import Document, Dropped
-    from zhixing.corpus.pipeline import run, stages
-    from zhixing.corpus.readers import STDIN, read
-    from zhixing.corpus.split import split
-    from zhixing.corpus.stats import Statistics
-
-    statistics, typed, typed_bytes = Statistics(), hashlib.sha256(), 0
-    (folder / "documents").mkdir()
-    with ExitStack() as stack:
-        rejects = stack.enter_context(open(folder / "dropped.jsonl", "w", encoding="utf-8"))
-        files = {
-            part: stack.enter_context(
-                io.TextIOWrapper(zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "wb"), encoding="utf-8")
-            )
-            for part in PARTS
-        }
-        bar = stack.enter_context(progress("reading", total=size or None, unit="B"))
+    typed, typed_bytes = hashlib.sha256(), 0
+    (work / "segments").mkdir(exist_ok=True)
+    segments = Segments(work / "segments")
+    if segments.files:
+        say(f"going on with the {len(segments.files)} segments of text that are cleaned already")
+    with progress("reading", total=size or None, unit="B") as bar:
 
         def watch(source: Source, data: bytes) -> None:
             nonlocal typed_bytes
@@ -165,19 +178,17 @@ def _gather(
                 typed.update(data)
                 typed_bytes += len(data)
 
-        def kept() -> Iterator[Document]:
-            for item in run(read(sources, asked.read, watch), stages(asked)):
-                if isinstance(item, Dropped):
-                    statistics.dropped(item)
-                    record = {"source": item.source, "line": item.line, "stage": item.stage, "reason": item.reason, "text": item.text}
-                    rejects.write(json.dumps(record, ensure_ascii=True) + "\n")
-                else:
-                    yield item
+        for _ in gather(sources, asked, segments, workers, watch, ray):
+            pass
+    with progress("looking for copies", total=1.0) as bar:
+        done = 0.0
 
-        for document, part in split(kept(), share, asked.split.seed):
-            statistics.kept(document, part)
-            record = {"id": document.id, "text": document.text, "source": document.source}
-            files[part].write(json.dumps(record, ensure_ascii=False) + "\n")
+        def compared(part: float) -> None:
+            nonlocal done
+            bar.advance(part - done)
+            done = part
+
+        copies = dedup.find(Segments(work / "segments"), asked.dedup, compared)
 
     def origin(source: Source) -> dict[str, Any]:
         if str(source.path) == STDIN:
@@ -186,7 +197,58 @@ def _gather(
             return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
         return {"path": source.name}  # a pipe: gone
 
-    return statistics, [origin(source) for source in sources]
+    return _write(work, asked, share, copies), [origin(source) for source in sources]
+
+
+def _write(work: Path, asked: PrepareSettings, share: float, copies: Copies) -> Statistics:
+    """Deal the documents out to their parts and write them, and what was left out; returns the counts."""
+    import zstandard
+
+    from zhixing.corpus.document import Document, Dropped
+    from zhixing.corpus.final import final
+    from zhixing.corpus.segments import Segments
+    from zhixing.corpus.split import split
+    from zhixing.corpus.stats import Statistics
+
+    statistics, folder = Statistics(), work / "data"
+    (folder / "documents").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        rejects = stack.enter_context(open(folder / "dropped.jsonl", "w", encoding="utf-8"))
+        files = {
+            part: stack.enter_context(
+                io.TextIOWrapper(zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "wb"), encoding="utf-8")
+            )
+            for part in PARTS
+        }
+        bar = stack.enter_context(progress("writing", unit="documents"))
+
+        def kept() -> Iterator[Document]:
+            for item, more in final(Segments(work / "segments"), asked.dedup, copies, work / "lines.u64"):
+                bar.advance()
+                if isinstance(item, Dropped):
+                    statistics.dropped(item)
+                    record = {"source": item.source, "line": item.line, "stage": item.stage, "reason": item.reason, "text": item.text}
+                    record |= {"record": item.record} if item.record else {}
+                    rejects.write(json.dumps(record | more, ensure_ascii=True) + "\n")
+                else:
+                    yield item
+
+        for document, part in split(kept(), share, asked.split.seed):
+            statistics.kept(document, part)
+            record = {"id": document.id, "text": document.text, "source": document.source}
+            files[part].write(json.dumps(record, ensure_ascii=False) + "\n")
+    return statistics
+
+
+def _train(folder: Path, asked: PrepareSettings, size: int) -> Tokenizer:
+    """Train the tokenizer, or take the one that an earlier process has trained."""
+    from zhixing.tokenizer.tokenizer import Tokenizer
+    from zhixing.tokenizer.train import train
+
+    if (folder / "tokenizer.json").is_file():
+        return Tokenizer.load(folder / "tokenizer.json")
+    say("training the tokenizer")
+    return train(_texts(folder, "train"), asked.tokenizer, total_bytes=size)
 
 
 def _check(where: str, statistics: Statistics) -> None:

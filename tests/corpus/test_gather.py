@@ -1,0 +1,172 @@
+"""The same rows whatever the number of workers, and wherever an earlier process was killed."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from zhixing.corpus import segments as segments_module
+from zhixing.corpus.gather import gather
+from zhixing.corpus.pipeline import CorpusSettings
+from zhixing.corpus.readers import expand
+from zhixing.corpus.segments import Cursor, Segments
+from zhixing.errors import InputError, ZhixingError
+from zhixing.verbs.prepare import prepare
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in range(6):
+        lines = [json.dumps({"text": f"file {name}, number {i}: {i * i % 97} knows {i * 7919 % 1009} 知行合一 {i}"}) for i in range(300)]
+        lines[7] = "{broken"
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
+    return folder
+
+
+def rows(folder: Path) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for table in Segments(folder).tables() for row in table.to_pylist()]
+
+
+def gathered(texts: Path, folder: Path, workers: int = 1) -> list[tuple[object, ...]]:
+    folder.mkdir(exist_ok=True)
+    for _ in gather(expand([texts]), CorpusSettings(), Segments(folder), workers, lambda source, data: None):
+        pass
+    return rows(folder)
+
+
+def test_workers_change_nothing(texts, tmp_path):
+    one = gathered(texts, tmp_path / "one")
+    assert len(one) == 6 * 300 + 1
+    assert gathered(texts, tmp_path / "three", workers=3) == one
+    assert (Segments(tmp_path / "three").ids() == Segments(tmp_path / "one").ids()).all()
+    assert (Segments(tmp_path / "three").band(3) == Segments(tmp_path / "one").band(3)).all()
+
+
+def test_texts_are_found_by_their_number(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 20_000)
+    kept = [row[1] for row in gathered(texts, tmp_path / "s") if row[7] is None]
+    found = Segments(tmp_path / "s")
+    assert len(found.files) > 3
+    for number in (0, 1, len(kept) // 2, 7, len(kept) - 1, 299):
+        assert found.text(number) == kept[number]
+
+
+def test_gathering_goes_on_behind_the_last_whole_segment(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 20_000)
+    whole = gathered(texts, tmp_path / "whole")
+    folder = tmp_path / "cut"
+    gathered(texts, folder)
+    files = sorted(folder.glob("*.arrow"))
+    for cut in (len(files) - 1, 3, 1, 0):
+        for path in sorted(folder.glob("*.arrow"))[cut:]:
+            path.unlink()
+        (folder / f".{cut:05d}.arrow.partial-1").write_bytes(b"half")
+        before = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.arrow")}
+        assert gathered(texts, folder) == whole
+        assert {name: (folder / name).stat().st_mtime_ns for name in before} == before, "what was done is not done again"
+
+
+def test_the_cursor_counts_rows_of_the_last_source(texts, tmp_path):
+    gathered(texts, tmp_path / "s")
+    assert Segments(tmp_path / "s").cursor == Cursor(6, 1)  # the picture: one record
+
+
+def test_too_many_rejects_stop_the_run_with_examples(tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"text": "good"}\n' + "{broken\n" * 1200, encoding="utf-8")
+    with pytest.raises(InputError, match=r"1023 of 1024 records are left out.*max_dropped = 0.95.*bad.jsonl:2: read: not valid JSON"):
+        gathered(tmp_path / "bad.jsonl", tmp_path / "s")
+
+
+def test_an_error_in_a_worker_reaches_the_user(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "zhixing.corpus.workers._Worker.ask", lambda self, rows: (self._process.kill(), self._process.wait(), ask(self, rows))[2]
+    )
+    with pytest.raises(ZhixingError, match="a worker process died"):
+        gathered(texts, tmp_path / "s", workers=2)
+
+
+from zhixing.corpus.workers import _Worker  # noqa: E402
+
+ask = _Worker.ask
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Hashes of a data folder's files, but for those that name times and places."""
+    left = {"manifest.json", "report.html", "lineage.json", "environment.json"}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in left
+    }
+
+
+def test_a_killed_prepare_goes_on_and_ends_with_the_same_bytes(texts, tmp_path):
+    prepare([str(texts)], out=tmp_path / "whole")
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", _SLOW, str(texts), str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    folder = tmp_path / ".killed.work/segments"
+    until = time.monotonic() + 60
+    while len(list(folder.glob("*.arrow"))) < 3 and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = sorted(folder.glob("*.arrow"))
+    assert len(done) >= 3
+    assert not out.exists()
+    prepare([str(texts)], out=out, workers=2)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert not (tmp_path / ".killed.work").exists()
+
+
+_SLOW = """
+import sys, time
+from zhixing.corpus import pipeline, segments
+from zhixing.verbs.prepare import prepare
+segments.SEGMENT_BYTES = 20_000
+write = segments.Segments._write
+def slow(self, *words):
+    time.sleep(0.2)
+    return write(self, *words)
+segments.Segments._write = slow
+prepare([sys.argv[1]], out=sys.argv[2])
+"""
+
+
+def test_other_settings_begin_anew(texts, tmp_path):
+    work = tmp_path / ".out.work"
+    (work / "segments").mkdir(parents=True)
+    (work / "segments/00000.arrow").write_bytes(b"of another request")
+    (work / "request.json").write_text("{}", encoding="utf-8")
+    prepare([str(texts)], out=tmp_path / "out")
+    assert (tmp_path / "out/manifest.json").is_file()
+
+
+def test_a_mistake_leaves_nothing(tmp_path):
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8")
+    with pytest.raises(InputError):
+        prepare([str(tmp_path / "empty.txt")], out=tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.txt"]
+
+
+def test_copies_are_named_with_what_they_copy(tmp_path):
+    long = " ".join(f"word{i}" for i in range(100))
+    records = ["first text", long, "first text", long + " and one more", "a text of its own"]
+    (tmp_path / "in.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in records), encoding="utf-8")
+    result = prepare([str(tmp_path / "in.jsonl")], out=tmp_path / "out")
+    assert result.documents == {"read": 5, "kept": 3, "dropped": 2}
+    dropped = [json.loads(line) for line in (tmp_path / "out/dropped.jsonl").read_text(encoding="utf-8").splitlines()]
+    source = str(tmp_path / "in.jsonl")
+    assert [(d["line"], d["reason"], d["copy_of"]) for d in dropped] == [
+        (3, "exact copy of an earlier document", f"{source}:1"),
+        (4, "near copy of an earlier document", f"{source}:2"),
+    ]
+    assert dropped[1]["similarity"] == round(96 / 99, 4)
