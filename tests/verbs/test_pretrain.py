@@ -25,7 +25,12 @@ def data(tmp_path_factory):
     place = tmp_path_factory.mktemp("pretrain")
     text = "".join(f"{i}. {sentence} {i * 37 % 101}\n" for i in range(60) for sentence in tiny.SENTENCES[:4])
     (place / "text.txt").write_text(text, encoding="utf-8")
-    zx.prepare([str(place / "text.txt")], out=place / "data", vocabulary=400, settings={"read.document": "line", "split.valid": 0.1})
+    zx.prepare(
+        [str(place / "text.txt")],
+        out=place / "data",
+        vocabulary=400,
+        settings={"read.document": "line", "split.valid": 0.1, "dedup.near.on": False},
+    )
     return place / "data"
 
 
