@@ -159,14 +159,11 @@ def resumable_folder(
     work = path.with_name(f".{path.name}.work")
     request = json.loads(dump_json(request))
     with sole_user(work), writing(path):
-        with suppress(InputError):
-            if read_json(work / "request.json") == request:
-                request = None
-        if request is not None:
-            _empty(work)
-            write_json(work / "request.json", request)
-        (work / "data").mkdir(exist_ok=True)
         try:
+            if not _asked_before(work, request):
+                _empty(work)
+                write_json(work / "request.json", request)
+            (work / "data").mkdir(exist_ok=True)
             yield work
             seal(work / "data", kind, extra=extra)
             if path.is_dir():
@@ -180,6 +177,12 @@ def resumable_folder(
                 raise Interrupted(f"interrupted; the same command goes on from what is done, which is kept in {work}") from None
             raise
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _asked_before(work: Path, request: Any) -> bool:
+    with suppress(InputError):
+        return bool(read_json(work / "request.json") == request)
+    return False
 
 
 def _empty(folder: Path) -> None:
