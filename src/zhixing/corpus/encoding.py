@@ -35,9 +35,9 @@ _FREQUENT = set(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年過這個們來為國說時會對於著與後，。、"
 )
 
-_BROKEN = "\udcff"
+BROKEN = "\udcff"
 """Stands for bytes that are not in the encoding; no text can hold it."""
-codecs.register_error("zhixing.broken", lambda error: (_BROKEN, getattr(error, "end", 0)))
+codecs.register_error("zhixing.broken", lambda error: (BROKEN, getattr(error, "end", 0)))
 
 
 class Readable(Protocol):
@@ -80,7 +80,7 @@ def _decode(sample: bytes, name: str) -> str:
 
 def _is_utf8(sample: bytes) -> bool:
     text = _decode(sample, "utf-8")
-    broken = text.count(_BROKEN)
+    broken = text.count(BROKEN)
     return not broken or 10 * broken < len(re.findall("[^\x00-\x7f\udcff]", text))
 
 
@@ -92,7 +92,7 @@ def _controls(sample: bytes) -> float:
 def _chineseness(sample: bytes, name: str) -> float:
     """Share of frequent Chinese characters in what is not ASCII, less ten times that of bytes that are not in that encoding."""
     beyond = re.findall("[^\x00-\x7f]", _decode(sample, name))
-    return (sum(c in _FREQUENT for c in beyond) - 10 * beyond.count(_BROKEN)) / max(1, len(beyond))
+    return (sum(c in _FREQUENT for c in beyond) - 10 * beyond.count(BROKEN)) / max(1, len(beyond))
 
 
 def _western_or_else(sample: bytes) -> str:
@@ -169,4 +169,63 @@ def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str | None
 
 def broken(line: str) -> bool:
     """Whether bytes of the line were not in the file's encoding."""
-    return not line.isascii() and _BROKEN in line
+    return not line.isascii() and BROKEN in line
+
+
+_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", re.I)
+
+# What browsers take these names to mean: supersets of what they say.
+_MEANT = {
+    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80", "x-gbk", "hz-gb-2312"), "gb18030"),
+    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii", "iso8859-1"), "cp1252"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987"), "cp949"),
+    "big5": "big5hkscs",
+}
+
+
+def page(data: bytes, source: str, encoding: str | None = None, declared: str | None = None) -> str:
+    """The text of a whole page (HTML, say). Raises `InputError` when it is no text.
+
+    A declaration (`declared`, from the HTTP header, else one in the page itself) is believed where everything is valid in it; UTF-8 that is
+    valid is UTF-8 all the same, and a one-byte encoding, in which everything is valid, does not outdo Chinese that is found. Bytes that are
+    not in the encoding become U+FFFD.
+    """
+    if encoding is not None:
+        _decoder(encoding, source)
+        return data.decode(encoding, "replace")
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return data.decode(name, "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        found = detect(data[:SAMPLE])
+    match = _DECLARED.search(data[:4096])
+    for said in (declared, match and (match[1] or match[2]).decode("ascii", "replace")):
+        name = _MEANT.get((said or "").strip().lower(), said or "")
+        if _holds(data, name) and not (found in _CHINESE and name not in _CHINESE) and _as_chinese(data, name, found):
+            return data.decode(name)
+    if found is None:
+        raise InputError(source, "is binary, not text")
+    return data.decode(found, "replace")
+
+
+_CHINESE = ("gb18030", "big5hkscs", "cp950")
+
+
+def _holds(data: bytes, name: str) -> bool:
+    """Whether an encoding of text is known by this name, and everything is valid in it."""
+    try:
+        codecs.getincrementaldecoder(name)("strict").decode(b"")
+        data.decode(name)
+    except (LookupError, TypeError, AssertionError, ValueError):
+        return False
+    return True
+
+
+def _as_chinese(data: bytes, name: str, found: str | None) -> bool:
+    """Whether a Chinese encoding that is declared reads about as well as one that was found."""
+    if name not in _CHINESE or found not in _CHINESE or name == found:
+        return True
+    return 2 * _chineseness(data[:SAMPLE], name) > _chineseness(data[:SAMPLE], found)

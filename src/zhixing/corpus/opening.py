@@ -18,7 +18,7 @@ from zhixing.corpus.sources import STDIN
 from zhixing.errors import InputError
 
 FREE = 1 << 28
-"""Bytes that may come out of any packed file, before its expansion is looked at."""
+"""Bytes that may come out of any packed file before its expansion is looked at."""
 
 PIECE = 1 << 14
 """Bytes that are unpacked at a time: with more of them, more of what is good would be lost before damage."""
@@ -65,7 +65,7 @@ class Watched(io.RawIOBase):
 def opened(path: Path, watch: Callable[[bytes], object]) -> Watched:
     """A file, or standard input, as it lies on disk."""
     if str(path) != STDIN:
-        return Watched(open(path, "rb", buffering=0), watch)  # closed by whoever asked
+        return Watched(open(path, "rb", buffering=0), watch)  # noqa: SIM115 (closed by whoever asked)
     if sys.stdin is None:
         raise InputError(STDIN, "there is no standard input")
     if sys.stdin.isatty():
@@ -73,38 +73,50 @@ def opened(path: Path, watch: Callable[[bytes], object]) -> Watched:
     return Watched(sys.stdin.buffer, watch, keep=True)
 
 
+class Budget:
+    """How much may come out of what is packed: so many times what went in, at most."""
+
+    def __init__(self, expansion: int, packed: Callable[[], int]) -> None:
+        self.expansion, self._packed, self._given = expansion, packed, 0
+        self.exhausted = False
+
+    def spent(self, size: int) -> bool:
+        """Whether it is used up after so many more bytes."""
+        self._given += size
+        self.exhausted = self._given > FREE and self._given > self.expansion * self._packed()
+        return self.exhausted
+
+
 class Unpacked:
     """A packed stream, unpacked. It ends where the packed data is damaged, or grows beyond measure; `damage` says so."""
 
     damage = ""
 
-    def __init__(self, file: Readable, packing: str, expansion: int, packed: int | None = None) -> None:
-        """`packed`: size of the packed data, where that is known beforehand."""
+    def __init__(self, file: Readable, packing: str, budget: Budget | int) -> None:
+        """`packing` is `.gz`, ... or nothing; the budget of an archive, or a new one for so many times what is packed here."""
         raw = Watched(file, keep=True)
-        self._taken = (lambda: raw.taken) if packed is None else (lambda: packed)
         self._file: Readable = _unpacking(io.BufferedReader(raw, 1 << 16), packing) if packing else file
-        self._expansion, self.given = expansion, 0
+        self._budget = budget if isinstance(budget, Budget) else Budget(budget, lambda: raw.taken) if packing else None
 
     def read(self, size: int, /) -> bytes:
         """So many bytes; fewer at the end, or before damage."""
         pieces: list[bytes] = []
-        while size and not self.damage:
+        while size > 0 and not self.damage:
             try:
                 piece = self._file.read(min(size, PIECE))
-            except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, NotImplementedError, ValueError) as error:
+            except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, NotImplementedError) as error:
                 self.damage = f"its compressed data is damaged ({error!s:.60})"
             except OSError as error:
                 if error.errno is not None:
                     raise
-                self.damage = f"its compressed data is damaged ({error!s:.60})"  # bz2, zipfile and Arrow complain in this way
+                self.damage = f"its compressed data is damaged ({error!s:.60})"  # bz2 and Arrow complain in this way
             else:
                 if not piece:
                     break
                 pieces.append(piece)
                 size -= len(piece)
-                self.given += len(piece)
-                if self.given > max(FREE, self._expansion * self._taken()):
-                    self.damage = f"it grows to more than read.max_expansion = {self._expansion} times its packed size"
+                if self._budget is not None and self._budget.spent(len(piece)):
+                    self.damage = f"it grows to more than read.max_expansion = {self._budget.expansion} times its packed size"
         return b"".join(pieces)
 
 
@@ -127,15 +139,12 @@ class Peeked:
 
     def __init__(self, file: Readable, size: int = 2048) -> None:
         self._file = file
-        self.start = file.read(size)
-        self._rest = self.start
+        self.start = self._rest = file.read(size)
 
     def read(self, size: int, /) -> bytes:
         """So many bytes; fewer at the end."""
-        if not self._rest:
-            return self._file.read(size)
         piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece + self.read(size - len(piece)) if len(piece) < size else piece
+        return piece + self._file.read(size - len(piece)) if len(piece) < size else piece
 
 
 def whole(file: Readable, longest: int) -> bytes | None:

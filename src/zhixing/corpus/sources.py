@@ -46,6 +46,7 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], Format], ...] = (
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE (?!html)[^>]*>\s*)?<DOC(\s[^>]*)?>", re.S), "sgml"),
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html)\b", re.S | re.I), "html"),
 )
+_PACKING = {b"\x1f\x8b\x08": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 _MARK = re.compile(rb"^\xef\xbb\xbf")
 
 
@@ -71,7 +72,7 @@ class ReadSettings(Settings):
 
 def kind(name: str) -> tuple[Format | None, str, str]:
     """What a file of this name holds, how it is packed (`.gz`, ... or nothing), and the suffix that says, or does not say, what it holds."""
-    *_, before, last = ["", *(suffix.lower() for suffix in Path(name).suffixes[-2:])] if Path(name).suffixes else ["", ""]
+    *_, before, last = ("", "", *(suffix.lower() for suffix in Path(name).suffixes))
     before, last = _SHORT.get(last, (before, last))
     held, packing = (before, last) if last in PACKED else (last, "")
     return FORMATS.get(held), packing, held
@@ -81,6 +82,11 @@ def recognised(start: bytes) -> Format | None:
     """What content that begins in this way is, where that can be told."""
     start = _MARK.sub(b"", start)
     return next((form for pattern, form in _MAGIC if pattern.match(start)), None)
+
+
+def packing_of(start: bytes) -> str:
+    """How content that begins in this way is packed; empty when it is not."""
+    return next((packing for magic, packing in _PACKING.items() if start.startswith(magic)), "")
 
 
 @dataclass(frozen=True)
