@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from zhixing.config import Settings
-from zhixing.corpus.near import Hashes, NearSettings, Sketcher, jaccard
+from zhixing.corpus.near import Hashes, NearSettings, Sketcher, distinct, jaccard
 
 Numbers = NDArray[np.int64]
 
@@ -102,7 +102,7 @@ def _near(documents: Sketches, settings: NearSettings, copies: Copies, compared:
         later, earlier = order[1:][same], order[:-1][same]
         # In a group of many, each is compared with the one before it and with the first: all pairs would be too many.
         begins = np.maximum.accumulate(np.where(np.append(False, same), 0, np.arange(count)))[1:][same]
-        pairs = np.unique(np.concatenate([pairs, later * count + earlier, later * count + order[begins]]))
+        pairs = distinct(np.concatenate([pairs, later * count + earlier, later * count + order[begins]]))
     shingles = _Remembered(lambda number: sketcher.shingles(documents.text(number)), 512)
     for done, pair in enumerate(pairs.tolist()):
         compared(done / len(pairs))
