@@ -99,8 +99,9 @@ class Sketcher:
 
 def distinct(values: NDArray[Number]) -> NDArray[Number]:
     """The different values, sorted; a third of the time of `np.unique`'s hash table for a thousand, a twentieth for millions."""
-    values = np.sort(values)
-    return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+    ordered = np.sort(values)
+    different: NDArray[Number] = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return different
 
 
 def jaccard(a: Hashes, b: Hashes) -> float:
