@@ -6,6 +6,7 @@ by another.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -29,8 +30,9 @@ def mapped_on_ray(sources: Sequence[Source], settings: CorpusSettings, cursor: C
         import ray.data
     except ImportError:
         raise MissingPackage("ray", "ray", "working on a cluster") from None
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(address, ignore_reinit_error=True, log_to_driver=False, logging_level="error")
+        ray.init(address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SettingError("ray", f"finds no Ray cluster at {address} ({str(error).splitlines()[0]:.80})") from None
     context = ray.data.DataContext.get_current()
@@ -39,10 +41,11 @@ def mapped_on_ray(sources: Sequence[Source], settings: CorpusSettings, cursor: C
     numbers = [{"file": number} for number in range(cursor.file, len(sources))]
     if not numbers:
         return
+    everywhere = ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(ray.cluster_resources().get("CPU", 1))))
     done = (
         ray.data.from_items(numbers, override_num_blocks=len(numbers))
         .map_batches(partial(_read, sources=sources, settings=settings, cursor=cursor), batch_size=1, batch_format="pyarrow")
-        .map_batches(Processor, fn_constructor_args=(settings,), batch_size=None, batch_format="pyarrow", concurrency=(1, 1024))
+        .map_batches(Processor, fn_constructor_args=(settings,), batch_size=None, batch_format="pyarrow", compute=everywhere)
     )
     yield from (rows for rows in done.iter_batches(batch_size=None, batch_format="pyarrow") if rows.num_rows)
 
