@@ -100,7 +100,7 @@ def main() -> None:
 
     out = place / "flipped"
     while not len(list((out / "checkpoints").glob("step-*")) if (out / "checkpoints").is_dir() else []) >= 2:
-        kill_once(data, out, draw, saving=True)
+        kill_once(data, out, draw, saving=False)
     newest = sorted((out / "checkpoints").glob("step-*"))[-1]
     file = newest / "model.safetensors"
     content = bytearray(file.read_bytes())
