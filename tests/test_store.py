@@ -130,3 +130,32 @@ def test_damage_is_noticed(tmp_path, harm):
 
 def test_vocabulary_is_kept(folder):
     assert Store.open(folder).vocabulary == VOCABULARY
+
+
+def test_a_writer_goes_on_from_the_last_commit(tmp_path):
+    rng = np.random.default_rng(3)
+    documents = [rng.integers(0, 300, n).tolist() for n in rng.integers(1, 40, 60)]
+
+    def write(folder, numbers, *, stop=None, commit=None):
+        folder.mkdir(exist_ok=True)
+        try:
+            with StoreWriter(folder, "train", 300, shard_tokens=100) as store:
+                assert store.documents == numbers[0]
+                for number in numbers:
+                    store.add(documents[number], 7, 5)
+                    if number == commit:
+                        store.commit()
+                    if number == stop:
+                        raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+
+    write(tmp_path / "whole", range(60))
+    write(tmp_path / "cut", range(60), commit=20, stop=33)
+    write(tmp_path / "cut", range(21, 60), commit=40, stop=40)
+    write(tmp_path / "cut", range(41, 60))
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert files == sorted(p.name for p in (tmp_path / "cut").iterdir())
+    assert all((tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes() for name in files)
+    store = Store(tmp_path / "cut", "train")
+    assert [store.document(i).tolist() for i in range(60)] == documents

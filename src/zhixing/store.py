@@ -16,7 +16,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,34 +39,54 @@ def number_type(vocabulary: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
 
 
 class StoreWriter:
-    """Append documents to one split of a store; complete when the `with` block ends."""
+    """Append documents to one split of a store; complete when the `with` block ends well.
+
+    What was written up to the last `commit` is taken up again by the next writer of the same split: `documents` says how far it had come.
+    """
 
     def __init__(self, folder: Path, split: Split, vocabulary: int, shard_tokens: int = SHARD_TOKENS) -> None:
         self.folder, self.split, self.vocabulary, self.shard_tokens = folder, split, vocabulary, shard_tokens
         self.dtype = number_type(vocabulary)
-        self.tokens = 0
-        self._documents: list[tuple[int, int, int]] = []
+        self._table, self._journal = folder / f".{split}.documents.raw", folder / f".{split}.journal.json"
+        journal = read_json(self._journal) if self._journal.is_file() else {"documents": 0, "tokens": 0}
+        self.documents, self.tokens = int(journal["documents"]), int(journal["tokens"])
         self._open = contextlib.ExitStack()
-        self._file = self._open.enter_context(self._shard(0).open("wb"))
+        self._rows = self._at(self._table, self.documents * _DOCUMENT.itemsize)
+        number = max(0, self.tokens - 1) // shard_tokens  # a full shard stays open until there is something for the next
+        self._file = self._at(self._shard(number), (self.tokens - number * shard_tokens) * self.dtype.itemsize)
 
     def _shard(self, number: int) -> Path:
         return self.folder / f"{self.split}-{number:05d}.bin"
+
+    def _at(self, path: Path, size: int) -> BinaryIO:
+        """A file to append to, cut to its first `size` bytes."""
+        file = self._open.enter_context(open(path, "r+b" if size else "w+b"))  # noqa: SIM115
+        file.truncate(size)
+        file.seek(size)
+        return file
 
     def add(self, ids: Ids | list[int], byte_count: int, character_count: int) -> None:
         """Append one document: its ids (the last one is the `end` token), and the size of its text."""
         array = np.asarray(ids, dtype=np.int64)
         if array.size and not 0 <= array.min() <= array.max() < self.vocabulary:
             raise ValueError(f"token ids outside 0..{self.vocabulary - 1}")
-        self._documents.append((self.tokens, byte_count, character_count))
+        self._rows.write(np.array((self.tokens, byte_count, character_count), _DOCUMENT).tobytes())
+        self.documents += 1
         self.tokens += len(array)
         while len(array):
             room = self.shard_tokens - self._file.tell() // self.dtype.itemsize
             if room == 0:
                 self._file.close()
-                self._file = self._open.enter_context(self._shard((self.tokens - len(array)) // self.shard_tokens).open("wb"))
+                self._file = self._at(self._shard((self.tokens - len(array)) // self.shard_tokens), 0)
                 room = self.shard_tokens
             self._file.write(array[:room].astype(self.dtype).tobytes())
             array = array[room:]
+
+    def commit(self) -> None:
+        """Make what is written so far survive a kill."""
+        self._rows.flush()
+        self._file.flush()
+        write_json(self._journal, {"documents": self.documents, "tokens": self.tokens})
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +94,12 @@ class StoreWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._open.close()
         if kind is None:
-            np.save(self.folder / f"{self.split}.documents.npy", np.array(self._documents, dtype=_DOCUMENT))
-            record = {"tokens": self.tokens, "documents": len(self._documents), "vocabulary": self.vocabulary}
+            table = np.memmap(self._table, _DOCUMENT, "r") if self.documents else np.empty(0, _DOCUMENT)
+            np.save(self.folder / f"{self.split}.documents.npy", table)
+            record = {"tokens": self.tokens, "documents": self.documents, "vocabulary": self.vocabulary}
             write_json(self.folder / f"{self.split}.json", {**record, "shard_tokens": self.shard_tokens})
+            self._table.unlink()
+            self._journal.unlink(missing_ok=True)
 
 
 class Store:

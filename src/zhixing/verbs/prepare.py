@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 PARTS: tuple[Split, Split] = ("train", "valid")
 REPORT_DOCUMENTS = 300
+COMMIT = 16
+"""Batches after which what is tokenized survives a kill."""
 
 
 class PrepareResult(Result):
@@ -279,17 +282,18 @@ def _encode(folder: Path, part: Split, tokenizer: Tokenizer, documents: int) -> 
 
     with progress(f"tokenizing {part}", total=documents, unit="documents") as bar:
         with StoreWriter(folder, part, tokenizer.vocabulary) as store:
-            for batch in batches(_texts(folder, part), len):
+            bar.advance(store.documents)
+            for number, batch in enumerate(batches(islice(_texts(folder, part), store.documents, None), len), start=1):
                 for text, ids in zip(batch, tokenizer.encode_batch(batch), strict=True):
                     store.add([*ids, tokenizer.end], len(text.encode("utf-8")), len(text))
                 bar.advance(len(batch))
+                if number % COMMIT == 0:
+                    store.commit()
     return store.tokens
 
 
 def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, Any], tokens: Mapping[Split, int]) -> PrepareResult:
     """Write statistics, tokenizer report and baselines; returns the verb's result."""
-    import itertools
-
     from zhixing.evaluate.baselines import baselines
     from zhixing.store import Store
     from zhixing.tokenizer.report import report
@@ -297,7 +301,7 @@ def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, 
     for part, number in tokens.items():
         summary["parts"][part]["tokens"] = number
     write_json(folder / "statistics.json", summary)
-    write_json(folder / "tokenizer_report.json", report(tokenizer, itertools.islice(_texts(folder, "train"), REPORT_DOCUMENTS)))
+    write_json(folder / "tokenizer_report.json", report(tokenizer, islice(_texts(folder, "train"), REPORT_DOCUMENTS)))
     found = baselines(Store(folder, "train"), Store(folder, "valid"), _texts(folder, "train"), _texts(folder, "valid"))
     write_json(folder / "baselines.json", found)
     digest = hashlib.sha256(tokenizer.fingerprint.encode())
