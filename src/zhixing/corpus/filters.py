@@ -6,6 +6,7 @@ from pydantic import Field
 
 from zhixing.config import Settings
 from zhixing.corpus.document import Document, Dropped
+from zhixing.corpus.gopher import GopherSettings
 
 
 class FilterSettings(Settings):
@@ -15,6 +16,7 @@ class FilterSettings(Settings):
     """Shorter ones are."""
     max_characters: int | None = Field(default=None, ge=1)
     """Longer ones are, where set."""
+    gopher: GopherSettings = GopherSettings()
     max_dropped: float = Field(default=0.95, gt=0, le=1)
     """Share of records that may be left out, copies aside, before the run stops and shows examples; judged from 1,000 records on."""
 

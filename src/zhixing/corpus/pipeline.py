@@ -17,6 +17,7 @@ from zhixing.corpus.clean import Clean, CleanSettings
 from zhixing.corpus.dedup import DedupSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
+from zhixing.corpus.gopher import Gopher
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
 
@@ -49,7 +50,10 @@ class Stage(Protocol):
 
 def stages(settings: CorpusSettings) -> list[Stage]:
     """The stages that these settings ask for, in order."""
-    return [Clean(settings.clean), Lengths(settings.filter)]
+    chain: list[Stage] = [Clean(settings.clean), Lengths(settings.filter)]
+    if settings.filter.gopher.on:
+        chain.append(Gopher(settings.filter.gopher))
+    return chain
 
 
 class Processor:
