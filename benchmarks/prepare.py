@@ -8,7 +8,7 @@ The steps: read JSON lines, clean (NFC; datatrove: FTFYFormatter), filter (Gophe
 (MinHash, 5-grams; datatrove: its usual 14 buckets of 8), tokenize with one given tokenizer. Two processes each. Ours also hashes, splits,
 counts and writes a report; that is in its time. Memory is the sum over the processes of a side, proportional share (PSS), every 0.2 s.
 
-    python benchmarks/prepare.py [--megabytes 200] [--memory 800]     needs datatrove, spacy and psutil
+    python benchmarks/prepare.py [--megabytes 200] [--memory 800]     needs datatrove and spacy (with xxhash < 4)
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import DATA, record
-
 SETTINGS: list[str] = ["filter.gopher.on=true", "split.valid=0.02"]
 FILES = 8
 
 
 def corpus(place: Path, megabytes: int) -> int:
     """JSON lines in `place`; returns the bytes of text."""
+    from measure import DATA
+
     from zhixing.corpus import fetch
     from zhixing.corpus.document import Document
     from zhixing.corpus.readers import ReadSettings, expand, read
@@ -126,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--memory", type=int, default=800, help="megabytes of the second run of ours, to compare the memory; 0: none")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter that has datatrove and spacy")
     parser.add_argument("--datatrove", nargs=3, metavar=("TEXTS", "OUT", "TOKENIZER"))
     chosen = parser.parse_args()
     if chosen.datatrove:
@@ -149,7 +150,7 @@ def main() -> None:
         result["zhixing"] |= {"documents": summary["documents"], "dropped": summary["dropped"]}
         print(result["zhixing"], file=sys.stderr)
         (place / "theirs").mkdir()
-        again = [sys.executable, __file__, "--datatrove", str(place / "texts"), str(place / "theirs"), str(tokenizer)]
+        again = [chosen.python, __file__, "--datatrove", str(place / "texts"), str(place / "theirs"), str(tokenizer)]
         seconds, memory = watched(again)
         kept = sum(
             json.loads(p.read_text())[-2]["stats"].get("documents", {}).get("total", 0) for p in place.glob("theirs/logs/kept/stats.json")
@@ -170,6 +171,8 @@ def main() -> None:
             result["memory_ratio"] = result["zhixing_more"]["peak_memory_mb"] / result["zhixing"]["peak_memory_mb"]
     finally:
         shutil.rmtree(place, ignore_errors=True)
+    from measure import record
+
     record("prepare", result)
 
 

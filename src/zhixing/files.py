@@ -158,6 +158,9 @@ def resumable_folder(
     refuse_existing(path)
     work = path.with_name(f".{path.name}.work")
     request = json.loads(dump_json(request))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(exist_ok=True)
     with sole_user(work), writing(path):
         try:
             if not _asked_before(work, request):
