@@ -1,6 +1,6 @@
 """The pipeline: what happens to text between a file and the tokenizer.
 
-    read -> tables of rows -> [ clean -> lengths -> ... -> sketch ] -> segments on disk -> copies -> split
+    read -> tables of rows -> [ extract -> clean -> ... -> sketch ] -> segments on disk -> copies -> split
                                 in as many processes as there are
 
 A stage is a pure function of each document: a callable from a batch to (kept, dropped). Adding one is a class and a line in `stages`.
@@ -18,6 +18,7 @@ from zhixing.corpus.dedup import DedupSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.gopher import Gopher
+from zhixing.corpus.markup import Extract, ExtractSettings
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
 
@@ -34,6 +35,7 @@ class CorpusSettings(Settings):
     """What happens to text between a file and the tokenizer."""
 
     read: ReadSettings = ReadSettings()
+    extract: ExtractSettings = ExtractSettings()
     clean: CleanSettings = CleanSettings()
     filter: FilterSettings = FilterSettings()
     dedup: DedupSettings = DedupSettings()
@@ -50,7 +52,7 @@ class Stage(Protocol):
 
 def stages(settings: CorpusSettings) -> list[Stage]:
     """The stages that these settings ask for, in order."""
-    chain: list[Stage] = [Clean(settings.clean), Lengths(settings.filter)]
+    chain: list[Stage] = [Extract(settings.extract), Clean(settings.clean), Lengths(settings.filter)]
     if settings.filter.gopher.on:
         chain.append(Gopher(settings.filter.gopher))
     return chain
