@@ -1,4 +1,7 @@
-"""Members of zip and tar archives, as streams. Nothing is written to disk, so a member's path can do no harm; an odd one is set aside still."""
+"""Members of zip and tar archives, as streams.
+
+Nothing is written to disk, so a member's path can do no harm; an odd one is set aside still.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Read web crawls: WARC (pages as they were fetched), WET (their text) and WAT (what is known about them), packed with gzip or not.
 
-FastWARC reads the records. What it trips over (a damaged or truncated record) is set aside, and reading goes on with the next record that can
-be found: by the magic bytes with which records, or the gzip members that they are packed in, begin.
+FastWARC reads the records. What it trips over (a damaged or truncated record) is set aside, and reading goes on with the next record that
+can be found: by the magic bytes with which records, or the gzip members that they are packed in, begin.
 
 Records that are about the fetching alone (warcinfo, request, metadata of a WARC) are passed over, as no text is lost with them.
 """
@@ -12,7 +12,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import Readable, page
@@ -79,7 +79,7 @@ class _Tape:
 def records(file: Readable, source: str, longest: int) -> Iterator[Document | Dropped]:
     """Documents of a WARC or WET file, by its records; responses in HTML keep their markup.
 
-    Records of other content are set aside in the stage "crawl", those that are damaged, or longer than `longest` bytes, in the stage "read".
+    Records of other content are set aside in the stage "crawl", those that are damaged, or longer than `longest` bytes, in "read".
     """
     from fastwarc import ArchiveIterator
 
@@ -91,7 +91,7 @@ def records(file: Readable, source: str, longest: int) -> Iterator[Document | Dr
     while start:
         before, problem = -1, ""
         try:
-            for record in ArchiveIterator(tape, parse_http=False):
+            for record in ArchiveIterator(cast(BinaryIO, tape), parse_http=False):
                 if pending:
                     yield pending
                     pending = None

@@ -26,8 +26,8 @@ class ExtractSettings(Settings):
     boilerplate: bool = False
     """Whether navigation, footers, advertising and lists of links of HTML pages stay."""
     max_link_share: float = Field(default=0.5, ge=0, le=1)
-    """Lines of an HTML page with a larger share of their characters in links are left out, headings and long sentences excepted. Kohlschütter
-    et al. 2010 found a third for blocks of words; a half keeps encyclopaedic sentences, which are rich in links."""
+    """Lines of an HTML page with a larger share of their characters in links are left out, headings and long sentences excepted.
+    Kohlschütter et al. 2010 found a third for blocks of words; a half keeps encyclopaedic sentences, which are rich in links."""
     title: bool = False
     """Whether the title of the page or article stands above its text."""
 
@@ -35,12 +35,16 @@ class ExtractSettings(Settings):
 _TAGS = ("nav", "footer", "aside", "dialog", "menu", "button", "select", "iframe", "object", "svg", "template", "noscript", "body > header")
 _ROLES = ("navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar", "toolbar", "dialog", "alert")
 _NAMES = (
-    *("nav", "navbar", "navigation", "main-nav", "topnav", "topbar", "top-bar", "nav-bar", "menu", "main-menu", "mainmenu", "submenu", "sidebar"),
-    *("side-bar", "sidenav", "breadcrumb", "breadcrumbs", "crumbs", "footer", "site-footer", "page-footer", "foot", "site-header", "masthead"),
+    *("nav", "navbar", "navigation", "main-nav", "topnav", "topbar"),
+    *("top-bar", "nav-bar", "menu", "main-menu", "mainmenu", "submenu", "sidebar"),
+    *("side-bar", "sidenav", "breadcrumb", "breadcrumbs", "crumbs"),
+    *("footer", "site-footer", "page-footer", "foot", "site-header", "masthead"),
     *("copyright", "share", "sharing", "share-buttons", "social", "social-share", "social-links", "related", "related-posts", "recommend"),
     *("recommended", "recommendations", "advertisement", "advert", "ads", "ad", "adsbygoogle", "sponsored", "promo", "cookie-banner"),
-    *("cookie-consent", "cookie-notice", "popup", "modal", "newsletter", "subscribe", "pagination", "pager", "paginator", "page-nav", "toolbar"),
-    *("toc", "table-of-contents", "skip-link", "mw-editsection", "mw-jump-link", "navbox", "catlinks", "printfooter", "noprint", "mw-indicators"),
+    *("cookie-consent", "cookie-notice", "popup", "modal", "newsletter"),
+    *("subscribe", "pagination", "pager", "paginator", "page-nav", "toolbar"),
+    *("toc", "table-of-contents", "skip-link", "mw-editsection", "mw-jump-link"),
+    *("navbox", "catlinks", "printfooter", "noprint", "mw-indicators"),
 )
 _HIDDEN = ("[hidden]", "[aria-hidden=true]", '[style*="display:none" i]', '[style*="display: none" i]', '[style*="visibility:hidden" i]')
 _BY_TAG = [*_TAGS, *(f"[role={role}]" for role in _ROLES), *_HIDDEN]
@@ -62,7 +66,7 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def html_text(page: str, settings: ExtractSettings) -> str:
-    """The text of an HTML page: an empty line between paragraphs, a line for each item of a list and row of a table (cells between tabs)."""
+    """The text of an HTML page: an empty line between paragraphs, a line for an item of a list and a row of a table (tabs between cells)."""
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
@@ -77,7 +81,7 @@ def html_text(page: str, settings: ExtractSettings) -> str:
         tree = HTMLTree.parse(_with_marks(page))
         inner = tree
         mains = tree.document.query_selector_all("main, [role=main]") if tree.document else []
-        if len(mains) == 1 and len(mains[0].text) > 200:
+        if len(mains) == 1 and len(mains[0].text or "") > 200:
             inner = HTMLTree.parse(mains[0].html)
         text = _without_links(laid_out(inner, _BY_NAME), settings.max_link_share)
         if not text.strip():  # the whole page stands in an element with the name of a menu, say

@@ -65,7 +65,7 @@ class Watched(io.RawIOBase):
 def opened(path: Path, watch: Callable[[bytes], object]) -> Watched:
     """A file, or standard input, as it lies on disk."""
     if str(path) != STDIN:
-        return Watched(open(path, "rb", buffering=0), watch)  # noqa: SIM115 (closed by whoever asked)
+        return Watched(open(path, "rb", buffering=0), watch)
     if sys.stdin is None:
         raise InputError(STDIN, "there is no standard input")
     if sys.stdin.isatty():

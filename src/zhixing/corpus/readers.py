@@ -1,8 +1,8 @@
 """Read files, folders, globs, archives and standard input into documents, in constant memory.
 
 1. `expand` turns what the user named into a list of files, before anything is read.
-2. A file's suffixes, else its first bytes, say how it is packed (.gz, .zst, .bz2, .xz) and what it holds: text, JSON, a table, Parquet, HTML,
-   a web crawl, a wiki's dump, SGML, or an archive whose members are read in the same way.
+2. A file's suffixes, else its first bytes, say how it is packed (.gz, .zst, .bz2, .xz) and what it holds: text, JSON, a table, Parquet,
+   HTML, a web crawl, a wiki's dump, SGML, or an archive whose members are read in the same way.
 3. A record or member that cannot be read becomes a `Dropped` with file, line or record, and reason, and the rest is read. A file named by
    hand that holds nothing readable at all is an `InputError`; in a folder it is one more `Dropped`.
 """

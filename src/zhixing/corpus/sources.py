@@ -71,7 +71,7 @@ class ReadSettings(Settings):
 
 
 def kind(name: str) -> tuple[Format | None, str, str]:
-    """What a file of this name holds, how it is packed (`.gz`, ... or nothing), and the suffix that says, or does not say, what it holds."""
+    """What a file of this name holds, how it is packed (`.gz`, ... or nothing), and the suffix that says, or does not, what it holds."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in Path(name).suffixes))
     before, last = _SHORT.get(last, (before, last))
     held, packing = (before, last) if last in PACKED else (last, "")

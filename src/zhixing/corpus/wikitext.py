@@ -32,11 +32,13 @@ _SPACES = re.compile(r"[ \t\u00a0]{2,}")
 # Templates that stand for text of the sentence around them, and which of their parameters it is; all others go.
 _WORDS = {
     **dict.fromkeys(("lang", "lang-zh-hant", "convert-text"), -1),
-    **dict.fromkeys(("nowrap", "nobr", "small", "big", "smallcaps", "le", "tsl", "ilh", "link-en", "link-ja", "quote", "cquote", "ruby", "le2"), 1),
+    **dict.fromkeys(("nowrap", "nobr", "small", "big", "smallcaps", "le", "tsl", "ilh", "link-en", "link-ja"), 1),
+    **dict.fromkeys(("quote", "cquote", "ruby", "le2"), 1),
 }
 _APPENDIX = {
     *("references", "external links", "see also", "notes", "further reading", "bibliography", "sources", "footnotes", "citations"),
-    *("参考文献", "參考文獻", "参考资料", "參考資料", "外部链接", "外部連結", "外部鏈接", "参见", "參見", "注释", "註釋", "注釋", "脚注", "腳註"),
+    *("参考文献", "參考文獻", "参考资料", "參考資料", "外部链接", "外部連結", "外部鏈接", "参见", "參見"),
+    *("注释", "註釋", "注釋", "脚注", "腳註"),
     *("相关条目", "相關條目", "延伸阅读", "延伸閱讀", "参考", "參考", "资料来源", "資料來源", "备注", "備註", "扩展阅读", "擴展閱讀"),
 }
 
