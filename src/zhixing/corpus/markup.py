@@ -66,7 +66,7 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def html_text(page: str, settings: ExtractSettings) -> str:
-    """The text of an HTML page: an empty line between paragraphs, a line for an item of a list and a row of a table (tabs between cells)."""
+    """The text of an HTML page: an empty line between paragraphs, one line for an item of a list or row of a table (tabs between cells)."""
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
