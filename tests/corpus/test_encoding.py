@@ -1,10 +1,11 @@
 import io
 import random
+import re
 from pathlib import Path
 
 import pytest
 
-from zhixing.corpus.encoding import SAMPLE, broken, decode, detect, lines
+from zhixing.corpus.encoding import SAMPLE, broken, decode, detect, lines, page
 from zhixing.errors import InputError
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -13,6 +14,12 @@ SIMPLIFIED = "天行健，君子以自强不息；地势坤，君子以厚德载
 TRADITIONAL = "天行健，君子以自強不息；地勢坤，君子以厚德載物。學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？\n" * 3
 FRENCH = "Le cœur a ses raisons que la raison ne connaît point ; on le sait en mille choses. Où vas-tu, été ?\n"
 ENGLISH = "The café on the corner sold crème brûlée for £4 – not cheap, but worth it.\n"
+
+
+RUSSIAN = "Всё смешалось в доме Облонских. Жена узнала, что муж был в связи с бывшею в их доме француженкою-гувернанткой.\n"
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n"
+KOREAN = "대한민국은 민주공화국이다. 대한민국의 주권은 국민에게 있고, 모든 권력은 국민으로부터 나온다.\n"
+GREEK = "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα.\n"
 
 
 def text(data: bytes, encoding: str | None = None) -> str:
@@ -28,6 +35,10 @@ def text(data: bytes, encoding: str | None = None) -> str:
         (FRENCH, "cp1252"),
         ("Où est la bibliothèque ? L'élève a mangé une crêpe près du château. Ça a déjà été décidé à Noël.\n" * 9, "latin-1"),
         ("Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.\n" * 9, "koi8-r"),
+        *((RUSSIAN, e) for e in ("cp1251", "koi8-r", "cp866")),
+        *((JAPANESE, e) for e in ("euc-jp", "shift_jis")),
+        (KOREAN, "euc-kr"),
+        (GREEK, "cp1253"),
         (ENGLISH, "cp1252"),
         (ENGLISH.replace("–", "-"), "latin-1"),
         ("plain ASCII\n", "ascii"),
@@ -123,3 +134,53 @@ def test_lines_equal_splitlines_wherever_pieces_are_cut(seed: int) -> None:
         pieces.append(written[start:stop])
         start = stop
     assert [line for _, line, _ in lines(iter(pieces), 10**6)] == written.splitlines(keepends=True)
+
+
+def test_a_few_words_of_chinese_are_enough() -> None:
+    """Real lines, cut short: at least 97 of 100 come back."""
+    if not DATA.is_dir():
+        pytest.skip("needs ../shared/data")
+    draw = random.Random(0)
+    simplified = [line for line in (DATA / "lm_zh/people_daily_199801_train.txt").read_text("utf-8").split("\n") if len(line) > 20]
+    traditional = re.findall(r'[^\n"\\{}]{40,}', (DATA / "qa_zh/drcd_dev_trad.json").read_text("utf-8"))
+    for source, encoding in ((simplified, "gb18030"), (traditional, "cp950"), (traditional, "gb18030")):
+        pieces = [draw.choice(source)[:20].encode(encoding, "ignore") for _ in range(200)]
+        good = sum(piece.decode(detect(piece) or "ascii", "replace") == piece.decode(encoding) for piece in pieces)
+        assert good >= 194, (encoding, good)
+
+
+@pytest.mark.parametrize(
+    ("written", "encoding", "header", "meta"),
+    [
+        (SIMPLIFIED, "gb18030", "gb2312", None),
+        (SIMPLIFIED, "gb18030", None, "gbk"),
+        (SIMPLIFIED, "gb18030", "utf-8", "iso-8859-1"),  # wrong, and wrong
+        (SIMPLIFIED, "gb18030", "big5", None),
+        (SIMPLIFIED, "utf-8", "gbk", "gbk"),
+        (SIMPLIFIED, "utf-8", "iso-8859-1", None),
+        (TRADITIONAL, "big5", "big5", None),
+        (TRADITIONAL, "big5", "gb2312", None),
+        (TRADITIONAL, "big5", "windows-1252", "klingon"),
+        (SIMPLIFIED, "utf-16", "utf-8", None),
+        (FRENCH, "cp1252", "iso-8859-1", None),
+        (FRENCH, "cp1252", "utf-8", None),
+        (RUSSIAN, "cp1251", "windows-1251", None),
+        (RUSSIAN, "cp1251", None, None),
+        (JAPANESE, "shift_jis", "Shift_JIS", None),
+        (JAPANESE, "euc-jp", "base64", None),
+    ],
+)
+def test_a_declared_encoding_is_believed_only_where_it_can_be_true(
+    written: str, encoding: str, header: str | None, meta: str | None
+) -> None:
+    whole = (f'<meta http-equiv="Content-Type" content="text/html; charset={meta}">' if meta else "") + written
+    assert page(whole.encode(encoding), "page.html", None, header) == whole
+
+
+def test_pages_that_are_no_text_or_broken_here_and_there() -> None:
+    with pytest.raises(InputError, match="is binary"):
+        page(random.Random(1).randbytes(3000), "page.html")
+    assert page(SIMPLIFIED.encode() + b"\xff\n", "page.html").endswith("\ufffd\n")
+    assert page("é".encode("cp437"), "page.html", "cp437") == "é"
+    with pytest.raises(InputError, match="read.encoding = klingon is not known"):
+        page(b"abc", "page.html", "klingon")

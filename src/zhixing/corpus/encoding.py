@@ -3,8 +3,9 @@
 1. A byte-order mark decides.
 2. NUL bytes in a pattern mean UTF-16 without a mark; other NULs mean that this is no text.
 3. Valid UTF-8 is UTF-8: other encodings are hardly ever valid UTF-8 by chance. A broken byte here and there does not change that.
-4. GB18030 and Big5 are told apart by which of them gives more frequent Chinese characters.
-5. Text with few accents is Western (Windows-1252, which contains latin-1); for the rest charset-normalizer is asked.
+4. GB18030, Big5, and the encodings of Japanese and Korean are told apart by which of them gives more frequent characters of its language.
+5. Text with few accents is Western (Windows-1252, which contains latin-1); Cyrillic and Greek are known by their frequent letters; for the
+   rest charset-normalizer is asked.
 
 As long as all bytes are ASCII nothing has to be decided: the first other byte, wherever it stands, starts the search.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Protocol
 
 from zhixing.errors import InputError
@@ -33,6 +34,20 @@ _MARKS = (
 # The most frequent characters of Simplified and of Traditional Chinese prose, and marks, make a quarter to a third of it.
 _FREQUENT = set(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年過這個們來為國說時會對於著與後，。、"
+)
+_HIRAGANA = set(map(chr, range(0x3041, 0x3097)))  # not in Chinese, which has them in its encodings
+_SYLLABLES = set("이다는의을에고하가한지로은사기어도대를자인그리서나으시")
+_CYRILLIC, _GREEK = set("оеаинтсрвлкмдпу"), set("αοιετσνηυρπκμλς")
+
+_EASTERN = (
+    *((name, _FREQUENT, 0.27) for name in ("big5hkscs", "cp950", "gb18030")),
+    *((name, _HIRAGANA, 0.45) for name in ("euc_jp", "cp932")),
+    ("cp949", _SYLLABLES, 0.35),
+)
+"""Encodings, what is frequent in the languages that are written in them, and the share of that in ordinary text."""
+_ALPHABETS = (
+    *((name, _CYRILLIC, 0.75) for name in ("cp1251", "koi8-r", "cp866", "iso8859-5")),
+    *((name, _GREEK, 0.65) for name in ("cp1253", "iso8859-7")),
 )
 
 BROKEN = "\udcff"
@@ -57,10 +72,14 @@ def detect(sample: bytes) -> str | None:
         return _wide(sample)
     if _is_utf8(sample):
         return "utf-8"
-    if _controls(sample) > 0.02:
-        return None
-    share, name = max((_chineseness(sample, name), name) for name in ("big5hkscs", "cp950", "gb18030"))
-    return name if share > 0.02 else _western_or_else(sample)
+    if _controls(sample) > 0.02:  # no text, or a few words of UTF-16 without a single NUL
+        return next((name for name in ("utf-16-le", "utf-16-be") if _share(sample, name, _Ideographs()) > 0.8), None)
+    likeness, name = max((_share(sample, name, frequent) / usual, name) for name, frequent, usual in _EASTERN)
+    if likeness > 0.08:
+        return name
+    if _common_characters(sample):
+        return "gb18030"
+    return _western_or_else(sample)
 
 
 def _wide(sample: bytes) -> str | None:
@@ -68,7 +87,7 @@ def _wide(sample: bytes) -> str | None:
     for name, high in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[0::2])):
         if high.count(0) > 0.3 * len(high) and sample.count(0) < 1.1 * high.count(0):
             return name
-        if _chineseness(sample, name) > 0.02:
+        if _share(sample, name, _FREQUENT) > 0.02 or _share(sample, name, _Ideographs()) > 0.8:
             return name
     # A few stray NULs in what is otherwise text are for the cleaner to remove.
     return "utf-8" if sample.count(0) < 0.01 * len(sample) and _is_utf8(sample) else None
@@ -89,20 +108,39 @@ def _controls(sample: bytes) -> float:
     return sum(sample.count(bytes([b])) for b in range(32) if b not in (9, 10, 12, 13, 27)) / len(sample)
 
 
-def _chineseness(sample: bytes, name: str) -> float:
-    """Share of frequent Chinese characters in what is not ASCII, less ten times that of bytes that are not in that encoding."""
+class _Ideographs:
+    """Chinese characters and their marks, as a set."""
+
+    def __contains__(self, character: object) -> bool:
+        return isinstance(character, str) and ("\u3000" <= character <= "\u303f" or "\u4e00" <= character <= "\u9fff")
+
+
+def _share(sample: bytes, name: str, frequent: Container[str]) -> float:
+    """Share of frequent characters in what is not ASCII, less ten times that of bytes that are not in that encoding."""
     beyond = re.findall("[^\x00-\x7f]", _decode(sample, name))
-    return (sum(c in _FREQUENT for c in beyond) - 10 * beyond.count(BROKEN)) / max(1, len(beyond))
+    return (sum(c in frequent for c in beyond) - 10 * beyond.count(BROKEN)) / max(1, len(beyond))
+
+
+def _common_characters(sample: bytes) -> bool:
+    """Whether a few words, in which nothing frequent needs to be, are Chinese: pairs of bytes, nearly all of GB2312's 3,755 common characters."""
+    pairs = re.findall(rb"[\x81-\xfe][\x40-\xfe]", sample)
+    common = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] > 0xA0 for pair in pairs)
+    marks = sum(0xA1 <= pair[0] <= 0xA3 and pair[1] > 0xA0 for pair in pairs)
+    lonely = len(re.findall(rb"[\x80-\xff]", sample)) - sum(1 + (pair[1] > 0x7F) for pair in pairs)
+    return 2 <= len(pairs) <= 40 and not lonely and common + marks >= 0.9 * len(pairs) and common > marks
 
 
 def _western_or_else(sample: bytes) -> str:
     accents = len(re.findall(rb"[\x80-\xff]", sample))
     letters = accents + len(re.findall(rb"[A-Za-z]", sample))
     # Western letters with accents stand one by one between others; alphabets of their own come in runs.
-    alone = len(re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", sample))
+    alone = len(re.findall(rb"(?<![\x80-\xff])[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff](?![\x80-\xff])", sample))
     western = "cp1252" if not re.search(rb"[\x81\x8d\x8f\x90\x9d]", sample) else "latin-1"
-    if accents < 0.12 * letters or (accents < 0.3 * letters and alone > 0.9 * accents):
+    if accents < 0.12 * letters or (accents < 0.4 * letters and alone > 0.9 * accents):
         return western
+    likeness, name = max((_share(sample, name, frequent) / usual, name) for name, frequent, usual in _ALPHABETS)
+    if likeness > 0.6 and alone < 0.5 * accents:
+        return name
     from charset_normalizer import from_bytes
 
     found = from_bytes(sample[: 1 << 15]).best()
@@ -228,4 +266,4 @@ def _as_chinese(data: bytes, name: str, found: str | None) -> bool:
     """Whether a Chinese encoding that is declared reads about as well as one that was found."""
     if name not in _CHINESE or found not in _CHINESE or name == found:
         return True
-    return 2 * _chineseness(data[:SAMPLE], name) > _chineseness(data[:SAMPLE], found)
+    return 2 * _share(data[:SAMPLE], name, _FREQUENT) > _share(data[:SAMPLE], found, _FREQUENT)

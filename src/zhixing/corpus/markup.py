@@ -58,7 +58,7 @@ _MARKED = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*)({_CLOSE}?)")
 _LONGEST_LINK = 500
 
 _SPACE = re.compile(r"\s")
-_BULLET = re.compile(r"^ *[•◦▪‣·] ?", re.M)
+_BULLET = re.compile(r"^(?:  )?( *)[•◦▪‣] ?", re.M)
 _CELLS = re.compile(r" ?\t\t ?")
 _SENTENCE = re.compile("[。！？!?.…][”’」』\"')）]*$")
 _RIGHTS = re.compile(r"©|\(c\) ?\d{4}|copyright|all rights reserved|版权所有|版權所有|ICP备|公网安备|保留所有权利|保留一切權利", re.I)
@@ -86,7 +86,7 @@ def html_text(page: str, settings: ExtractSettings) -> str:
         text = _without_links(laid_out(inner, _BY_NAME), settings.max_link_share)
         if not text.strip():  # the whole page stands in an element with the name of a menu, say
             text = _without_links(laid_out(tree, _BY_TAG), settings.max_link_share)
-    text = _CELLS.sub("\t", _BULLET.sub("- ", text))
+    text = _CELLS.sub("\t", _BULLET.sub(r"\1- ", text))
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     text = _EMPTY_LINES.sub("\n\n", text).strip("\n")
     title = _UNWANTED.sub("", tree.title or "").strip() if settings.title else ""

@@ -56,7 +56,7 @@ def reduced(markup: str) -> str:
     text = _TAG.sub("", _BREAK.sub("\n", text))
     text = re.sub("'{2,5}", "", _MAGIC.sub("", text))
     lines = _sections([_SPACES.sub(" ", line).strip() for line in text.split("\n")])
-    text = html.unescape("\n".join(lines)).translate(_SHOW)
+    text = "\n".join(html.unescape(line).rstrip() for line in lines).translate(_SHOW)
     return _EMPTY_LINES.sub("\n\n", text).strip()
 
 
