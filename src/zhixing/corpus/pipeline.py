@@ -19,6 +19,7 @@ from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.gopher import Gopher
 from zhixing.corpus.markup import Extract, ExtractSettings
+from zhixing.corpus.privacy import Privacy, PrivacySettings
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
 
@@ -38,6 +39,7 @@ class CorpusSettings(Settings):
     extract: ExtractSettings = ExtractSettings()
     clean: CleanSettings = CleanSettings()
     filter: FilterSettings = FilterSettings()
+    privacy: PrivacySettings = PrivacySettings()
     dedup: DedupSettings = DedupSettings()
     split: SplitSettings = SplitSettings()
 
@@ -55,6 +57,8 @@ def stages(settings: CorpusSettings) -> list[Stage]:
     chain: list[Stage] = [Extract(settings.extract), Clean(settings.clean), Lengths(settings.filter)]
     if settings.filter.gopher.on:
         chain.append(Gopher(settings.filter.gopher))
+    if settings.privacy.on:
+        chain.append(Privacy(settings.privacy))
     return chain
 
 
