@@ -182,5 +182,5 @@ def test_pages_that_are_no_text_or_broken_here_and_there() -> None:
         page(random.Random(1).randbytes(3000), "page.html")
     assert page(SIMPLIFIED.encode() + b"\xff\n", "page.html").endswith("\ufffd\n")
     assert page("é".encode("cp437"), "page.html", "cp437") == "é"
-    with pytest.raises(InputError, match="read.encoding = klingon is not known"):
+    with pytest.raises(InputError, match=r"read\.encoding = klingon is not known"):
         page(b"abc", "page.html", "klingon")

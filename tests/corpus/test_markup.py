@@ -9,7 +9,8 @@ from zhixing.corpus.markup import Extract, ExtractSettings, html_text
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 
-ENGLISH = """<!doctype html><html><head><title>On tea</title><script>var a = "<p>script</p>";</script><style>p {color: red}</style></head><body>
+ENGLISH = """<!doctype html><html><head><title>On tea</title><script>var a = "<p>script</p>";</script><style>p {color: red}</style></head>
+<body>
 <header><a href="/">Home</a> <a href="/about">About us</a></header>
 <nav><ul><li><a href="/">Start</a></li><li>Where we are</li></ul></nav>
 <div class="content"><h1><a href="/tea">On tea</a></h1>

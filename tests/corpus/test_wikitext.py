@@ -9,7 +9,7 @@ PAGE = """{{Infobox person
 | name = 王守仁
 | image = [[File:x.jpg|thumb|{{nowrap|a b}}]]
 }}
-'''王守仁'''（{{lang|en|Wang}}，1472年－1529年），字''伯安''，[[浙江]][[绍兴府|绍兴]]人。<ref name="a">{{cite|title=明史}}</ref><ref name="b"/>
+'''王守仁'''（{{lang|en|Wang}}，1472年－1529年），字''伯安''，[[浙江]][[绍兴府|绍兴]]人。<ref name="a">{{cite|title=明史}}</ref>
 [[File:Wang.jpg|thumb|right|王守仁 [[画像]]]]
 [[文件:王.jpg|缩略图|说明]]
 == 生平 ==
