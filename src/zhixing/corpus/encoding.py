@@ -122,7 +122,7 @@ def _share(sample: bytes, name: str, frequent: Container[str]) -> float:
 
 
 def _common_characters(sample: bytes) -> bool:
-    """Whether a few words, in which nothing frequent needs to be, are Chinese: pairs of bytes, nearly all GB2312's 3,755 common characters."""
+    """Whether a few words, none of which needs to be frequent, are Chinese: pairs of bytes, nearly all GB2312's 3,755 common characters."""
     pairs = re.findall(rb"[\x81-\xfe][\x40-\xfe]", sample)
     common = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] > 0xA0 for pair in pairs)
     marks = sum(0xA1 <= pair[0] <= 0xA3 and pair[1] > 0xA0 for pair in pairs)
