@@ -5,6 +5,7 @@ Nothing is written to disk, so a member's path can do no harm; an odd one is set
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import tarfile
 import zipfile
@@ -15,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from zhixing.corpus.encoding import Readable
+from zhixing.corpus.stats import han_characters
 from zhixing.errors import InputError
 
 
@@ -32,7 +34,9 @@ _HIDDEN = ("__MACOSX",)
 
 def _meant(name: str) -> bool:
     """Whether a member would be read if it lay in a folder: nothing hidden is."""
-    return not any(part in _HIDDEN or (part.startswith(".") and part not in (".", "..")) for part in PurePosixPath(name).parts)
+    return not any(
+        part in _HIDDEN or (part.startswith(".") and part not in (".", "..")) for part in PurePosixPath(name.replace("\\", "/")).parts
+    )
 
 
 def _odd(name: str) -> str:
@@ -49,9 +53,9 @@ def zip_members(file: BinaryIO, source: str) -> Iterator[Member]:
     with archive:
         for info in archive.infolist():
             name = _zip_name(info)
-            if info.is_dir() or not _meant(name):
-                continue
             problem = _odd(name)
+            if info.is_dir() or not (problem or _meant(name)):
+                continue
             if info.flag_bits & 1:
                 problem = "is encrypted"
             elif stat.S_ISLNK(info.external_attr >> 16):
@@ -72,12 +76,13 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     """The path of a member; old Chinese programs wrote it in GBK and said nothing, which zipfile takes for code page 437."""
     if info.flag_bits & 0x800 or info.filename.isascii():
         return info.filename
+    readings = []
     for encoding in ("utf-8", "gb18030"):
-        try:
-            return info.filename.encode("cp437").decode(encoding)
-        except UnicodeError:
-            continue
-    return info.filename
+        with contextlib.suppress(UnicodeError):
+            readings.append(info.filename.encode("cp437").decode(encoding))
+    # One or two characters of GBK can happen to be valid UTF-8, of letters that nobody writes alone; more of them hardly can.
+    doubtful = len(readings) == 2 and han_characters(readings[0]) == 0 and sum(not c.isascii() for c in readings[0]) < 3
+    return readings[doubtful] if readings else info.filename
 
 
 class _Tolerant:
@@ -107,9 +112,10 @@ def tar_members(file: Readable, source: str) -> Iterator[Member]:
                 if info.offset > end:
                     yield Member(f"byte {end}", None, f"{info.offset - end} bytes are no readable member")
                 end = info.offset_data + -(-info.size // 512) * 512
-                if info.isdir() or not _meant(info.name):
+                problem = _odd(info.name)
+                if info.isdir() or not (problem or _meant(info.name)):
                     continue
-                problem = _odd(info.name) or ("" if info.isfile() else "is a link" if info.issym() or info.islnk() else "is no file")
+                problem = problem or ("" if info.isfile() else "is a link" if info.issym() or info.islnk() else "is no file")
                 member = None if problem else archive.extractfile(info)
                 yield Member(info.name, None if member is None else _Tolerant(member), problem)
     except (tarfile.TarError, ValueError, OverflowError, EOFError, zlib.error) as error:

@@ -144,12 +144,13 @@ def _item(record: WarcRecord, source: str, place: str, longest: int) -> Document
         if not content.startswith("application/http"):
             return aside(f"a response that is not HTTP but {content.partition(';')[0]:.40}")
         record.parse_http()
-        if record.http_headers.status_code is None:
+        said = record.http_headers  # None, whatever its type says, where they are damaged
+        if not said or said.status_code is None:
             return "without HTTP status"
-        if not 200 <= (record.http_headers.status_code or 0) < 300:
+        if not 200 <= said.status_code < 300:
             return aside("a response of another status than 2xx")
-        content, declared = (record.http_headers.get("Content-Type") or "").lower(), record.http_charset
-        coded = f"{record.http_headers.get('Transfer-Encoding') or ''} {record.http_headers.get('Content-Encoding') or ''}".lower()
+        content, declared = (said.get("Content-Type") or "").lower(), record.http_charset
+        coded = f"{said.get('Transfer-Encoding') or ''} {said.get('Content-Encoding') or ''}".lower()
     elif match := re.search(r"charset=([\w-]+)", content):
         declared = match[1]
     content = content.partition(";")[0].strip()

@@ -201,11 +201,13 @@ def _archive(form: Format, file: Watched | Readable, stream: _Stream, settings: 
         return
     if form == "zip":
         random_access = cast(Watched, file)
+        size = random_access.seek(0, io.SEEK_END)
+        budget = Budget(settings.max_expansion, lambda: size)
         members: Iterator[Member] = zip_members(cast(BinaryIO, io.BufferedReader(random_access, 1 << 16)), stream.source)
     else:
-        random_access = Watched(file, keep=True)
-        members = tar_members(io.BufferedReader(random_access, 1 << 16), stream.source)
-    budget = Budget(settings.max_expansion, lambda: random_access.taken)
+        tape = Watched(file, keep=True)
+        budget = Budget(settings.max_expansion, lambda: tape.taken)
+        members = tar_members(io.BufferedReader(tape, 1 << 16), stream.source)
     for member in members:
         source = f"{stream.source}/{member.name}".encode("utf-8", "replace").decode()
         if member.file is None:
