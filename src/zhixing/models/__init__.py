@@ -6,10 +6,12 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from zhixing.errors import SettingError
-from zhixing.models import llama, rnn
+from zhixing.models import llama, marian, rnn
 from zhixing.models.llama import LlamaDecoder, LlamaSettings
+from zhixing.models.marian import MarianDecoder, MarianEncoder, MarianSettings
 from zhixing.models.rnn import RNNDecoder, RNNSettings
 from zhixing.models.shapes import (
     Decoder,
@@ -32,6 +34,7 @@ __all__ = [
     "EncoderDecoderModel",
     "EncoderModel",
     "LlamaSettings",
+    "MarianSettings",
     "Memory",
     "Model",
     "RNNSettings",
@@ -42,9 +45,13 @@ __all__ = [
     "parameters",
 ]
 
-Architecture = Annotated[LlamaSettings | RNNSettings, Field(discriminator="kind")]
+Architecture = Annotated[LlamaSettings | MarianSettings | RNNSettings, Field(discriminator="kind")]
 
-SHAPES: dict[str, tuple[Shape, ...]] = {"llama": ("decoder",), "rnn": ("decoder",)}
+SHAPES: dict[str, tuple[Shape, ...]] = {
+    "llama": ("decoder",),
+    "marian": ("encoder", "encoder-decoder"),
+    "rnn": ("decoder",),
+}
 """Which shapes an architecture has the roles for, by its kind."""
 
 
@@ -62,6 +69,8 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
     if shape not in SHAPES[settings.kind]:
         raise SettingError("model.kind", f"= {settings.kind} cannot be a model of shape {shape}; these can: {', '.join(kinds(shape))}")
     match settings:
+        case MarianSettings():
+            return _marian_model(settings, vocabulary, shape, source_vocabulary)
         case LlamaSettings():
             decoder: LlamaDecoder | RNNDecoder = LlamaDecoder(settings, vocabulary)
         case RNNSettings():
@@ -74,18 +83,35 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
     return model
 
 
+def _marian_model(
+    settings: MarianSettings, vocabulary: int, shape: Shape, source_vocabulary: int | None
+) -> EncoderModel | EncoderDecoderModel:
+    embedding = nn.Embedding(vocabulary, settings.width)
+    head = Head(settings.width, vocabulary, tied=embedding if settings.tied else None, bias=settings.head_bias)
+    # Scaled, an embedding of unit variance has this deviation; a tied one is small, so that a token does not begin by predicting itself.
+    free = settings.width**-0.5 if settings.scaled else 1.0
+    initialise(embedding.weight, TIED_DEVIATION if settings.tied else free)
+    if shape == "encoder":
+        return EncoderModel(MarianEncoder(settings, embedding), head, settings)
+    source = embedding
+    if source_vocabulary is not None:
+        source = nn.Embedding(source_vocabulary, settings.width)
+        initialise(source.weight, free)
+    return EncoderDecoderModel(MarianEncoder(settings, source), MarianDecoder(settings, embedding), head, settings)
+
+
 TIED_DEVIATION = 0.02
 """As in GPT-2, Llama and Qwen."""
 
 
-def parameters(settings: Architecture, vocabulary: int, shape: Shape = "decoder") -> int:
+def parameters(settings: Architecture, vocabulary: int, shape: Shape = "decoder", source_vocabulary: int | None = None) -> int:
     """Numbers that training changes, a tied head counted once; counted without allocating them."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(settings, vocabulary, shape).parameters())
+        return sum(parameter.numel() for parameter in build(settings, vocabulary, shape, source_vocabulary).parameters())
 
 
-def flops_per_token(settings: Architecture, vocabulary: int, context: int) -> float:
-    """Floating-point operations of training on one token, forward and backward.
+def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape: Shape = "decoder") -> float:
+    """Floating-point operations of training on one token (an encoder-decoder: on one of the target and one of the source), both ways.
 
     Six for each number of a matrix that the token is multiplied with (the head included, the embedding look-up not), and for attention
     12 * layers * heads * head width * context: the count of PaLM (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), which does not
@@ -96,5 +122,12 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int) -> fl
         case LlamaSettings():
             attention = 12 * settings.layers * settings.heads * settings.shape[1] * context
             return 6.0 * (llama.matrix_parameters(settings) + head) + attention
+        case MarianSettings():
+            of_source, of_target = marian.matrix_parameters(settings)
+            attention = 12 * settings.encoder_layers * settings.width * context
+            if shape == "encoder":
+                read = settings.decoder_layers * 2 * settings.width**2  # only a decoder reads the memory
+                return 6.0 * (of_source - read + head) + attention
+            return 6.0 * (of_source + of_target + head) + attention + 12 * 2 * settings.decoder_layers * settings.width * context
         case RNNSettings():
             return 6.0 * (rnn.matrix_parameters(settings) + head)
