@@ -6,8 +6,8 @@ arXiv 1804.00344), with `norm = pre` what M2M100 and NLLB do (Fan et al. 2020, a
     source ids -> embedding * scale + sinusoids -> encoder blocks -> memory
     target ids -> embedding * scale + sinusoids -> decoder blocks, each attending to the tokens before and to the memory -> head
 
-The defaults have a deep encoder and a shallow decoder: the encoder runs once a sentence, the decoder once a token, and for the same number of
-parameters this translates as well and much faster (Kasai et al. 2021, arXiv 2006.10369).
+The defaults have a deep encoder and a shallow decoder: the encoder runs once a sentence, the decoder once a token, and for the same number
+of parameters this translates as well and much faster (Kasai et al. 2021, arXiv 2006.10369).
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ class MarianSettings(Settings):
         return self
 
     @property
+    def layers(self) -> int:
+        """Blocks of both roles."""
+        return self.encoder_layers + self.decoder_layers
+
+    @property
     def inner(self) -> tuple[int, int]:
         """Hidden widths of the encoder's and the decoder's MLPs, the defaults worked out."""
         hidden = self.hidden or 4 * self.width
@@ -89,12 +94,14 @@ class Residual(nn.Module):
 
     def before(self, x: Tensor) -> Tensor:
         """What goes into the half block."""
-        return x if self.post else self.norm(x)
+        before: Tensor = x if self.post else self.norm(x)
+        return before
 
     def after(self, x: Tensor, out: Tensor) -> Tensor:
         """The residual stream, given what comes out of it."""
         x = x + self.dropout(out)
-        return self.norm(x) if self.post else x
+        after: Tensor = self.norm(x) if self.post else x
+        return after
 
 
 class EncoderBlock(nn.Module):
@@ -110,9 +117,9 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
-        out = self.attention(self.attention_residual.before(x), mask=mask, causal=False)
-        x = self.attention_residual.after(x, out)
-        return self.mlp_residual.after(x, self.mlp(self.mlp_residual.before(x)))
+        x = self.attention_residual.after(x, self.attention(self.attention_residual.before(x), mask=mask, causal=False))
+        after: Tensor = self.mlp_residual.after(x, self.mlp(self.mlp_residual.before(x)))
+        return after
 
 
 class DecoderBlock(nn.Module):
@@ -139,7 +146,8 @@ class DecoderBlock(nn.Module):
         """[B, T, D] -> [B, T, D]; memory: the keys and values of `CrossAttention`; see `Attention` for the rest."""
         x = self.attention_residual.after(x, self.attention(self.attention_residual.before(x), mask=mask, past=past))
         x = self.cross_residual.after(x, self.cross(self.cross_residual.before(x), *memory, memory_mask))
-        return self.mlp_residual.after(x, self.mlp(self.mlp_residual.before(x)))
+        after: Tensor = self.mlp_residual.after(x, self.mlp(self.mlp_residual.before(x)))
+        return after
 
 
 class Begin(nn.Module):
@@ -186,12 +194,17 @@ class DecoderTrunk(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(settings) for _ in range(settings.decoder_layers))
         self.norm = _last_norm(settings)
 
+    def read(self, memory: Memory) -> list[tuple[Tensor, ...]]:
+        """What each block attends to: keys and values of the memory."""
+        blocks = (block for block in self.blocks if isinstance(block, DecoderBlock))
+        return [block.cross.read(memory.states) for block in blocks]
+
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """[B, T, D] -> [B, T, D] from the first token on."""
         x = self.begin(x, torch.arange(x.shape[1], device=x.device))
         seen = visible(memory.mask, None)
-        for block in self.blocks:
-            x = block(x, block.cross.read(memory.states), seen)
+        for block, read in zip(self.blocks, self.read(memory), strict=True):
+            x = block(x, read, seen)
         out: Tensor = self.norm(x)
         return out
 
@@ -266,8 +279,7 @@ class MarianDecoder(nn.Module):
             assert memory is not None, "this decoder stands beside an encoder"
             return self.trunk(embedded, memory), None
         if memory is not None:
-            state.memory = [block.cross.read(memory.states) for block in self.trunk.blocks]
-            state.memory_mask = memory.mask
+            state.memory, state.memory_mask = self.trunk.read(memory), memory.mask
         return self.trunk.step(embedded, state, lengths), state
 
     def start(self, batch: int, capacity: int = 0) -> State:

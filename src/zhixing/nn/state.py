@@ -84,7 +84,7 @@ class State:
             self.longest = int(self.lengths.max())
             self.ragged = bool((self.lengths != self.longest).any())
 
-    def reorder(self, index: Tensor, memory: Tensor | None | Literal["as rows"] = "as rows") -> State:
+    def reorder(self, index: Tensor, memory: Tensor | Literal["as rows"] | None = "as rows") -> State:
         """The state whose row i was row `index[i]`; rows may be repeated (beams) or left out (finished).
 
         memory: where it has fewer rows than the layers (the beams of a sentence share one), which of its own rows remain; None: all.
