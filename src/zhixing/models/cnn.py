@@ -142,9 +142,7 @@ class Trunk(nn.Module):
             nn.init.zeros_(look.queries.bias)
             nn.init.zeros_(look.out.weight)
 
-    def forward(
-        self, x: Tensor, segments: Tensor | None = None, *, mask: Tensor | None = None, memory: Memory | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, segments: Tensor | None = None, *, mask: Tensor | None = None, memory: Memory | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] of whole rows; a document, and padding, ends what a convolution sees."""
         x = self.dropout(x)
         weight = None if mask is None else mask.unsqueeze(-1).to(x.dtype)
