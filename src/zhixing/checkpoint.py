@@ -31,7 +31,7 @@ from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
-from zhixing.models.shapes import Model
+from zhixing.models.shapes import DecoderModel, Model
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
@@ -113,6 +113,15 @@ class Loaded:
     data: Path | None
     """The data folder it was trained on, where that is known."""
     device: torch.device
+    new_head: bool = False
+    """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
+
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        if not isinstance(self.model, DecoderModel):
+            raise ArtifactError(self.path, f"is an {self.model.shape}; a decoder is needed here")
+        return self.model
 
 
 def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "last"] = "best") -> Loaded:
@@ -168,7 +177,7 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, found.new_head)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
