@@ -119,9 +119,16 @@ class Loaded:
     device: torch.device
     objective: ObjectiveSettings | None = None
     """What it was trained to do, where that is known."""
+    new_head: bool = False
+    """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
-    def decoder(self, verb: str) -> DecoderModel:
-        """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        return self.decoder_for("this")
+
+    def decoder_for(self, verb: str) -> DecoderModel:
+        """Likewise, for a verb that needs a decoder, which the error then names."""
         if not isinstance(self.model, DecoderModel):
             raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
         return self.model
@@ -181,7 +188,9 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+    return Loaded(
+        found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from zhixing.config import Settings
 from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, InputError, MissingPackage, UserError, ZhixingError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
@@ -84,7 +85,7 @@ def load(source: Path | str) -> Pretrained:
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
 
 
-def family_of(architecture: object) -> Family:
+def family_of(architecture: Settings) -> Family:
     """The module that knows an architecture. Raises `UserError` where the format has no name for it."""
     for module in FAMILIES:
         if isinstance(architecture, module.SETTINGS):
@@ -93,14 +94,14 @@ def family_of(architecture: object) -> Family:
     raise UserError(f"this model is of kind {kind}, for which the Hugging Face format has no name; it has for {known}")
 
 
-def save(folder: Path, model: Model, architecture: Architecture, tokenizer: Tokenizer, context: int) -> None:
+def save(folder: Path, model: Model, architecture: Settings, tokenizer: Tokenizer, context: int) -> None:
     """Write config, weights, tokenizer and, for a decoder, generation config into an existing folder, in fp32.
 
     Raises `UserError` where the format has no name for the architecture.
     """
     family = family_of(architecture)
-    marks = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad}
-    names = {"pad_token": tokenizer.pad, "unk_token": tokenizer.unknown}
+    marks: dict[str, int | None] = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad}
+    names: dict[str, int | None] = {"pad_token": tokenizer.pad, "unk_token": tokenizer.unknown}
     if isinstance(model, DecoderModel):
         write_json(folder / "generation_config.json", marks | {"do_sample": True, "temperature": 0.8})
         names |= {"bos_token": tokenizer.end, "eos_token": tokenizer.end}
@@ -108,6 +109,8 @@ def save(folder: Path, model: Model, architecture: Architecture, tokenizer: Toke
         marks = {"pad_token_id": tokenizer.pad, "cls_token_id": tokenizer.cls, "sep_token_id": tokenizer.sep, "bos_token_id": tokenizer.cls}
         marks["eos_token_id"] = tokenizer.sep if tokenizer.sep is not None else tokenizer.end
         names |= {"cls_token": tokenizer.cls, "sep_token": tokenizer.sep, "mask_token": tokenizer.mask}
+    if (pad := getattr(architecture, "position_offset", 0) - 1) >= 0 and pad != tokenizer.pad:
+        raise UserError(f"this model counts positions from padding number {pad}, and its tokenizer's padding is number {tokenizer.pad}")
     write_json(folder / "config.json", family.config(architecture, model.head.matrix.shape[0], context) | marks)
     weights.write(folder, family.write(model, architecture))
     tokenizer.save(folder / "tokenizer.json")
@@ -121,8 +124,8 @@ def _special(tokenizer: Tokenizer, token: int) -> str:
 
 
 def is_name(source: str) -> bool:
-    """Whether this can be the name of a model: one of the catalogue, or an id of the hub."""
-    return fetch.is_model(source) or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
+    """Whether this can be the name of a model: one of the catalogue, or an id of the hub, whose owner is no folder here."""
+    return fetch.is_model(source) or (bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source)) and not Path(source).parent.exists())
 
 
 def locate(source: Path | str) -> Path:

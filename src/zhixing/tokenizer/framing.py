@@ -100,7 +100,7 @@ def windows(processor: processors.PostProcessor, question: Encoding, text: Encod
 
 def _row(made: Encoding, dropped: int) -> Framed:
     texts = [-1 if one is None else one for one in made.sequence_ids]
-    offsets = [(0, 0) if text < 0 else tuple(offset) for text, offset in zip(texts, made.offsets, strict=True)]
+    offsets = [(0, 0) if text < 0 else (start, end) for text, (start, end) in zip(texts, made.offsets, strict=True)]
     return Framed(made.ids, made.type_ids, texts, offsets, dropped)
 
 
