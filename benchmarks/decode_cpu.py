@@ -102,10 +102,10 @@ def converted(model: Any) -> EncoderDecoderModel:
 
     folder = Path(tempfile.mkdtemp())
     model.save_pretrained(folder)
-    settings, vocabulary, _, source = marian.settings(read_json(folder / "config.json"), folder)
-    ours = build(settings, vocabulary, "encoder-decoder", source)
+    found = marian.describe(read_json(folder / "config.json"), folder)
+    ours = build(found.architecture, found.vocabulary, found.shape, found.source_vocabulary)
     with weights.opened(folder) as tensors:
-        ours.load_state_dict(marian.read(tensors, settings, vocabulary, source, folder))
+        ours.load_state_dict(marian.read(tensors, found, folder)[0])
     assert isinstance(ours, EncoderDecoderModel)
     return ours.eval()
 
