@@ -1,7 +1,7 @@
 """Decoding speed on a CPU: our beam search next to transformers' batched `generate`, the same weights, in the same run.
 
     python benchmarks/decode_cpu.py                          # a Marian model of 6 + 2 layers x 256 with random weights
-    python benchmarks/decode_cpu.py --model FOLDER --text FILE.en   # a trained one in Hugging Face's format, and sentences for it
+    python benchmarks/decode_cpu.py --model FOLDER --text FILE   # a trained one in Hugging Face's format, and sentences for it
 
 Both translate the same ids with the same beams; in turns, so that a machine that slows down slows both. transformers gets its batches twice:
 as the sentences come, and sorted by length (which it does not do by itself). Text agrees where all tokens of a sentence do.
@@ -74,7 +74,9 @@ class Ending(transformers.LogitsProcessor):
         return scores
 
 
-def theirs(model: Any, sources: list[list[int]], order: list[int], lengths: torch.Tensor | None, beams: int, batch: int, limit: int) -> list[list[int]]:
+def theirs(
+    model: Any, sources: list[list[int]], order: list[int], lengths: torch.Tensor | None, beams: int, batch: int, limit: int
+) -> list[list[int]]:
     found: list[list[int]] = [[] for _ in sources]
     for start in range(0, len(order), batch):
         places = order[start : start + batch]
@@ -172,9 +174,7 @@ def main() -> None:
         "seconds": {name: round(value, 2) for name, value in middle.items()},
         "tokens/s": {name: round(tokens / value, 1) for name, value in middle.items()},
         "ratio": {name: round(value / middle["ours"], 2) for name, value in middle.items()},
-        "agreement": {
-            name: sum(a == b for a, b in zip(text, texts["ours"], strict=True)) / len(sources) for name, text in texts.items()
-        },
+        "agreement": {name: sum(a == b for a, b in zip(text, texts["ours"], strict=True)) / len(sources) for name, text in texts.items()},
     }
     if options.keep:
         record("decode_cpu", result)

@@ -125,7 +125,7 @@ def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     if not model.is_file():
         raise ArtifactError(folder, "holds no tokenizer (neither tokenizer.json, source.spm nor sentencepiece.bpe.model)")
     pieces = sentencepiece.read(model)
-    said = {}
+    said: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).is_file() and isinstance(tree := read_json(folder / name), dict):
             said |= tree

@@ -123,7 +123,7 @@ def tokenizer(pieces: Pieces, names: Sequence[str], end: str = "</s>", pad: str 
     else:
         ids = {name: place for place, name in enumerate(names)}
         inner = Inner(models.BPE(ids, _merges(known, ids), unk_token=unknown, fuse_unk=True, byte_fallback=in_bytes))
-    steps = [normalizers.Precompiled(pieces.characters)] if pieces.characters else []
+    steps: list[normalizers.Normalizer] = [normalizers.Precompiled(pieces.characters)] if pieces.characters else []
     if pieces.squeeze:
         steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
     inner.normalizer = normalizers.Sequence(steps)
