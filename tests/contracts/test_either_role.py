@@ -27,7 +27,7 @@ ARCHITECTURES = {
     "gru": RNNSettings(cell="gru", layers=1, width=32),
     "cnn": CNNSettings(layers=2, width=32, windows=(3,), tied=False),
     "cnn-text": CNNSettings(layers=1, width=32, windows=(3, 4, 5), activation="relu"),
-    "cnn-dilated": CNNSettings(layers=3, width=32, windows=(3,), dilation=2),
+    "cnn-dilated": CNNSettings(layers=3, width=32, windows=(3, 2), dilation=2),
 }
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 either = pytest.mark.parametrize("shape", ["encoder", "encoder-decoder"])
@@ -110,7 +110,9 @@ def test_packed_equals_unpacked_in_an_encoder(settings):
     segments = torch.tensor([[0] * 5 + [1] + [2] * 10, [0] * 13 + [1] * 3])
     mask = masked([16, 13], 16)
     packed = model(tokens, mask, segments=segments)[mask]
-    alone = torch.cat([model(tokens[row, sum(cut[:i]) : sum(cut[:i]) + n][None])[0] for row, cut in enumerate(cuts) for i, n in enumerate(cut)])
+    alone = torch.cat(
+        [model(tokens[row, sum(cut[:i]) : sum(cut[:i]) + n][None])[0] for row, cut in enumerate(cuts) for i, n in enumerate(cut)]
+    )
     near(packed, alone)
     near(model(tokens[:1], segments=segments[:1])[0], alone[:16])
     weight = torch.randn(packed.shape, generator=torch.Generator().manual_seed(3))

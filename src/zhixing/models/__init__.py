@@ -89,9 +89,13 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
         case GPT2Settings():
             return _decoder_model(GPT2Decoder(settings, vocabulary), settings, vocabulary)
         case RNNSettings():
-            return _either_role(partial(RNNEncoder, settings), partial(RNNDecoder, settings), settings, vocabulary, shape, source_vocabulary)
+            return _either_role(
+                partial(RNNEncoder, settings), partial(RNNDecoder, settings), settings, vocabulary, shape, source_vocabulary
+            )
         case CNNSettings():
-            return _either_role(partial(CNNEncoder, settings), partial(CNNDecoder, settings), settings, vocabulary, shape, source_vocabulary)
+            return _either_role(
+                partial(CNNEncoder, settings), partial(CNNDecoder, settings), settings, vocabulary, shape, source_vocabulary
+            )
         case BertSettings():
             return _masked_model(BertEncoder(settings, vocabulary), bert.Transform(settings), settings, vocabulary)
         case ModernBertSettings():

@@ -6,8 +6,8 @@
 
 Layers are joined as a transformer's are (normalise, transform, add to the residual stream), which lets deep stacks train; the cells
 themselves are the textbook ones. Attention asks with what the first layer has made of the tokens so far, and what it finds is read by the
-layers above (Wu et al. 2016, arXiv 1609.08144): so it is one product for all tokens of a training row, where Bahdanau et al. (2015), who feed
-it back into the layer that asks, go token by token.
+layers above (Wu et al. 2016, arXiv 1609.08144): so it is one product for all tokens of a training row. Bahdanau et al. (2015) feed it back
+into the layer that asks, and so have to go token by token.
 """
 
 from __future__ import annotations

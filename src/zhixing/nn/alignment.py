@@ -1,10 +1,10 @@
 """Attention of a decoder to what an encoder has read, as it was before transformers: one weight for each token of the source.
 
-    e_ts = score(x_t, m_s)        a_t = softmax over s of e_ts        c_t = sum_s a_ts m_s
+e_ts = score(x_t, m_s)        a_t = softmax over s of e_ts        c_t = sum_s a_ts m_s
 
-    additive        score(x, m) = v . tanh(W x + U m)             (Bahdanau et al. 2015, arXiv 1409.0473, appendix A.1.2)
-    multiplicative  score(x, m) = x . W m / sqrt(D)               (Luong et al. 2015, arXiv 1508.04025, "general"; the root keeps
-                                                                   the scores near 1, Vaswani et al. 2017)
+additive        score(x, m) = v . tanh(W x + U m)             (Bahdanau et al. 2015, arXiv 1409.0473, appendix A.1.2)
+multiplicative  score(x, m) = x . W m / sqrt(D)               (Luong et al. 2015, arXiv 1508.04025, "general"; the root keeps
+                                                               the scores near 1, Vaswani et al. 2017)
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Alignment(nn.Module):
             mixed: Tensor = softmax(scores).to(values.dtype) @ values
             return mixed
 
-        blocks = queries.split(max(1, NUMBERS // keys.numel()), dim=1)
+        blocks = torch.split(queries, max(1, NUMBERS // keys.numel()), dim=1)
         if len(blocks) == 1:
             return mix(queries)
         return torch.cat([checkpoint(mix, block, use_reentrant=False) for block in blocks], dim=1)
