@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import nn
 
 from zhixing.errors import SettingError
-from zhixing.models import bert, cnn, gpt2, llama, modernbert, rnn
+from zhixing.models import bert, cnn, gpt2, llama, marian, modernbert, rnn
 from zhixing.models.bert import BertEncoder, BertSettings
 from zhixing.models.cnn import CNNDecoder, CNNEncoder, CNNSettings
 from zhixing.models.gpt2 import GPT2Decoder, GPT2Settings
 from zhixing.models.llama import LlamaDecoder, LlamaSettings
+from zhixing.models.marian import MarianDecoder, MarianEncoder, MarianSettings
 from zhixing.models.modernbert import ModernBertEncoder, ModernBertSettings
 from zhixing.models.rnn import RNNDecoder, RNNEncoder, RNNSettings
 from zhixing.models.shapes import (
@@ -42,6 +43,7 @@ __all__ = [
     "EncoderModel",
     "GPT2Settings",
     "LlamaSettings",
+    "MarianSettings",
     "Memory",
     "Model",
     "ModernBertSettings",
@@ -55,7 +57,7 @@ __all__ = [
 ]
 
 Architecture = Annotated[
-    LlamaSettings | GPT2Settings | RNNSettings | CNNSettings | BertSettings | ModernBertSettings,
+    LlamaSettings | GPT2Settings | RNNSettings | CNNSettings | BertSettings | ModernBertSettings | MarianSettings,
     Field(discriminator="kind"),
 ]
 
@@ -66,6 +68,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "cnn": ("decoder", "encoder", "encoder-decoder"),
     "bert": ("encoder",),
     "modernbert": ("encoder",),
+    "marian": ("encoder", "encoder-decoder"),
 }
 """Which shapes an architecture has the roles for, by its kind."""
 
@@ -84,6 +87,8 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
     if shape not in SHAPES[settings.kind]:
         raise SettingError("model.kind", f"= {settings.kind} cannot be a model of shape {shape}; these can: {', '.join(kinds(shape))}")
     match settings:
+        case MarianSettings():
+            return _marian_model(settings, vocabulary, shape, source_vocabulary)
         case LlamaSettings():
             return _decoder_model(LlamaDecoder(settings, vocabulary), settings, vocabulary)
         case GPT2Settings():
@@ -153,6 +158,23 @@ def _masked_model(
     return EncoderModel(encoder, Head(settings.width, vocabulary, tied=tied, bias=bias, transform=transform), settings)
 
 
+def _marian_model(
+    settings: MarianSettings, vocabulary: int, shape: Shape, source_vocabulary: int | None
+) -> EncoderModel | EncoderDecoderModel:
+    embedding = nn.Embedding(vocabulary, settings.width)
+    head = Head(settings.width, vocabulary, tied=embedding if settings.tied else None, bias=settings.head_bias)
+    # Scaled, an embedding of unit variance has this deviation; a tied one is small, so that a token does not begin by predicting itself.
+    free = settings.width**-0.5 if settings.scaled else 1.0
+    initialise(embedding.weight, TIED_DEVIATION if settings.tied else free)
+    if shape == "encoder":
+        return EncoderModel(MarianEncoder(settings, embedding), head, settings)
+    source = embedding
+    if source_vocabulary is not None:
+        source = nn.Embedding(source_vocabulary, settings.width)
+        initialise(source.weight, free)
+    return EncoderDecoderModel(MarianEncoder(settings, source), MarianDecoder(settings, embedding), head, settings)
+
+
 TIED_DEVIATION = 0.02
 """As in GPT-2, Llama and Qwen."""
 
@@ -183,6 +205,13 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
             return 6.0 * (llama.matrix_parameters(settings) + head) + 12 * seen * settings.heads * settings.shape[1]
         case GPT2Settings():
             return 6.0 * (gpt2.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
+        case MarianSettings():
+            of_source, of_target = marian.matrix_parameters(settings)
+            attention = 12 * settings.encoder_layers * settings.width * context
+            if shape == "encoder":
+                read = settings.decoder_layers * 2 * settings.width**2  # only a decoder reads the memory
+                return 6.0 * (of_source - read + head) + attention
+            return 6.0 * (of_source + of_target + head) + attention + 12 * 2 * settings.decoder_layers * settings.width * context
         case RNNSettings():
             looks = 1 if shape == "encoder-decoder" else 0
             return 6.0 * (rnn.matrix_parameters(settings, shape) + head) + 12 * looks * settings.width * context
