@@ -2,7 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from zhixing.models import CNNSettings, build
+from zhixing.models import CNNSettings, Memory, build
 
 
 @torch.no_grad()
@@ -46,3 +46,16 @@ def test_a_new_gated_layer_changes_nothing():
 def test_settings_that_cannot_be(settings, said):
     with pytest.raises(ValidationError, match=said):
         CNNSettings(**settings)
+
+
+@torch.no_grad()
+def test_attention_knows_places_however_the_source_is_padded():
+    torch.manual_seed(0)
+    model = build(CNNSettings(layers=1, width=16, windows=(2,), tied=False), 20, "encoder-decoder").eval()
+    for parameter in model.parameters():
+        parameter.add_(torch.randn_like(parameter) * 0.3)
+    source, ids, mask = torch.randint(20, (2, 6)), torch.randint(20, (2, 4)), torch.tensor([[1] * 6, [0] * 2 + [1] * 4]).bool()
+    torch.testing.assert_close(model(source, ids, mask)[1], model(source[1:, 2:], ids[1:])[0], rtol=2e-5, atol=2e-5)
+    memory = model.encode(source[:1])
+    moved = Memory(memory.states.roll(1, dims=1))
+    assert (model.decode(ids[:1], memory)[0] - model.decode(ids[:1], moved)[0]).abs().max() > 1e-3  # a bag of states would not differ

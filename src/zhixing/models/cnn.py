@@ -122,11 +122,14 @@ class Look(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], read: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
-        """[B, T, D] -> [B, T, D]. read: keys and values [B, 1, S, D]; mask: [B, S], True where the memory has a token."""
-        queries = rotate(self.queries(self.norm(x)).unsqueeze(2), *angles).transpose(1, 2)
+        """[B, T, D] -> [B, T, D]. read: keys and values [B, 1, S, D]; mask: [B, S], True where the memory has a token.
+
+        The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence).
+        """
+        queries = rotate(self.queries(self.norm(x)).unsqueeze(2), *angles)
         keys, values = (side.to(queries.dtype) for side in read)
-        mixed = attend(queries, keys, values, None if mask is None else mask[:, None, None])
-        after: Tensor = x + self.dropout(self.out(mixed.squeeze(1)))
+        mixed = attend(queries.view(len(keys), 1, -1, x.shape[2]), keys, values, None if mask is None else mask[:, None, None])
+        after: Tensor = x + self.dropout(self.out(mixed.view(x.shape)))
         return after
 
 
@@ -146,7 +149,7 @@ class Trunk(nn.Module):
             nn.init.zeros_(look.queries.bias)
             nn.init.zeros_(look.out.weight)
 
-    def forward(self, x: Tensor, segments: Tensor | None = None, *, mask: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory | None = None, segments: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] of whole rows; a document, and padding, ends what a convolution sees."""
         x = self.dropout(x)
         weight = None if mask is None else mask.unsqueeze(-1).to(x.dtype)
@@ -202,8 +205,8 @@ class CNNDecoder(nn.Module):
         """ids [B, T] -> states [B, T, D] and the state, moved on."""
         embedded = self.embedding(ids)
         if state is None:
-            return self.trunk(embedded, segments, memory=memory), None
-        if memory is not None and len(self.trunk.looks) and not state.memory:
+            return self.trunk(embedded, memory, segments), None
+        if memory is not None and len(self.trunk.looks):
             state.memory, state.memory_mask = [self.trunk.read(memory)], memory.mask
         return self.trunk.step(embedded, state, lengths), state
 
@@ -226,7 +229,7 @@ class CNNEncoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor | None = None, *, segments: Tensor | None = None, kinds: Tensor | None = None) -> Tensor:
         """ids [B, T] -> states [B, T, D]; `kinds` are not told apart."""
-        states: Tensor = self.trunk(self.embedding(ids), segments, mask=mask)
+        states: Tensor = self.trunk(self.embedding(ids), segments=segments, mask=mask)
         return states
 
     def repeated(self) -> list[nn.Module]:

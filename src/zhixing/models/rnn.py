@@ -104,7 +104,7 @@ class Trunk(nn.Module):
         self.look = Look(settings) if attends else None
         self.norm = RMSNorm(settings.width, settings.norm_epsilon)
 
-    def forward(self, x: Tensor, segments: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory | None = None, segments: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] from the first token on; the hidden state starts anew where a document does."""
         pieces = None if segments is None else Pieces.of_segments(segments)
         x = self.dropout(x)
@@ -149,8 +149,8 @@ class RNNDecoder(nn.Module):
         """ids [B, T] -> states [B, T, D] and the state, moved on."""
         embedded = self.embedding(ids)
         if state is None:
-            return self.trunk(embedded, segments, memory), None
-        if memory is not None and self.trunk.look is not None and not state.memory:
+            return self.trunk(embedded, memory, segments), None
+        if memory is not None and self.trunk.look is not None:
             state.memory, state.memory_mask = [self.trunk.look.attention.read(memory.states)], memory.mask
         return self.trunk.step(embedded, state, lengths), state
 
