@@ -32,7 +32,8 @@ from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
-from zhixing.models.shapes import Model
+from zhixing.models.shapes import DecoderModel, Model
+from zhixing.objectives import ObjectiveSettings
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
@@ -116,6 +117,14 @@ class Loaded:
     data: Path | None
     """The data folder it was trained on, where that is known."""
     device: torch.device
+    objective: ObjectiveSettings | None = None
+    """What it was trained to do, where that is known."""
+
+    def decoder(self, verb: str) -> DecoderModel:
+        """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
+        if not isinstance(self.model, DecoderModel):
+            raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
+        return self.model
 
 
 def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "last"] = "best") -> Loaded:
@@ -131,7 +140,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
-    model = build(recipe.model, tokenizer.vocabulary)
+    model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
     order = checkpoints(path)
     if not order:
         raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
@@ -155,6 +164,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
             path,
             data,
             target,
+            recipe.objective,
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
 
