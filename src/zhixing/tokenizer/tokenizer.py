@@ -212,8 +212,8 @@ class Tokenizer:
         except (UnicodeEncodeError, TypeError):
             raise InputError("text", "is no text, or holds half of a surrogate pair, which no encoding can write") from None
 
-    def extended(self, words: Sequence[str], *, mask: bool = False) -> Tokenizer:
-        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now, and a mask where it has none.
+    def extended(self, words: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now.
 
         Words that are one token already are passed over. See `models.vocabulary.grow` for the model's part.
         """
@@ -223,8 +223,6 @@ class Tokenizer:
                 raise InputError("new token", f"{word!r} holds nothing to be seen")
             if len(self.encode(word)) != 1 or self.encode(word)[0] == self.unknown:
                 made.add_tokens([framing.new_token(word)])
-        if mask and self.mask is None:
-            made.add_special_tokens([MASK])
         pad = None if self.pad == self.end else str(self._inner.id_to_token(self.pad))
         return Tokenizer(made, str(self._inner.id_to_token(self.end)), pad)
 
