@@ -123,7 +123,7 @@ def test_a_model_of_the_catalogue_is_opened_by_its_name(tmp_path, monkeypatch):
     loaded = open_model(Path("minilm"), "cpu")
     assert (loaded.model.shape, loaded.context, loaded.new_head) == ("encoder", 512, False)
     with pytest.raises(ArtifactError, match="is an encoder; generate needs a decoder"):
-        loaded.decoder("generate")
+        loaded.decoder_for("generate")
     with pytest.raises(ArtifactError, match="minilm2: no such run folder"):
         open_model(Path("minilm2"), "cpu")
     (tmp_path / "runs").mkdir()

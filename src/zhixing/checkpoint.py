@@ -122,8 +122,13 @@ class Loaded:
     new_head: bool = False
     """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
-    def decoder(self, verb: str) -> DecoderModel:
-        """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        return self.decoder_for("this")
+
+    def decoder_for(self, verb: str) -> DecoderModel:
+        """Likewise, for a verb that needs a decoder, which the error then names."""
         if not isinstance(self.model, DecoderModel):
             raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
         return self.model

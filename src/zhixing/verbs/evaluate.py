@@ -70,7 +70,7 @@ def evaluate(
     loaded = open_model(Path(model), device)
     if isinstance(loaded.model, EncoderModel):
         return _hidden(loaded, str(model), data, window, stride, out)
-    loaded.decoder("evaluate")
+    loaded.decoder_for("evaluate")
     window, stride = check_window(loaded, window, stride)
     texts = list(default_texts(loaded) if data is None else documents.read(data))
     if not texts:
