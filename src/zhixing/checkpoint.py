@@ -119,6 +119,8 @@ class Loaded:
     device: torch.device
     objective: ObjectiveSettings | None = None
     """What it was trained to do, where that is known."""
+    new_head: bool = False
+    """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
     def decoder(self, verb: str) -> DecoderModel:
         """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
@@ -181,7 +183,7 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

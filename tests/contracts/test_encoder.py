@@ -29,6 +29,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         layers=3, width=32, heads=2, hidden=40, window=4, global_every=2, attention_bias=True, mlp_bias=True, norm_bias=True,
         transform_bias=True, head_bias=False, tied=False,
     ),
+    "marian": MarianSettings(encoder_layers=2, width=32, heads=4),
+    "m2m100": MarianSettings(encoder_layers=2, width=32, heads=4, norm="pre", wavelengths="closed", position_offset=2, activation="silu"),
     "rnn": RNNSettings(cell="rnn", layers=2, width=32),
     "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
     "gru": RNNSettings(cell="gru", layers=1, width=32),

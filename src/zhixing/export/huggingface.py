@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from zhixing import pretrained
+from zhixing.config import Settings
 from zhixing.console import warn
 from zhixing.decode.sample import Sampler, SampleSettings
 from zhixing.errors import MissingPackage, UserError, ZhixingError
 from zhixing.files import new_folder
-from zhixing.models import Architecture
 from zhixing.models.shapes import DecoderModel, EncoderModel, Model
 from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -40,7 +40,7 @@ class Exported:
     """Tokens compared."""
 
 
-def write(out: Path, model: Model, tokenizer: Tokenizer, context: int, *, settings: Architecture) -> Exported:
+def write(out: Path, model: Model, tokenizer: Tokenizer, context: int, *, settings: Settings) -> Exported:
     """Write the folder `out`, open it with transformers, compare, and only then let it appear.
 
     Raises `UserError` for an architecture that the format has no name for, `ZhixingError` when the outputs differ.
@@ -98,7 +98,7 @@ def compare_tokens(ours: Tokenizer, theirs: Any) -> None:
         ids = ours.encode(text)
         if list(theirs(text, add_special_tokens=False)["input_ids"]) != ids:
             raise ZhixingError(f"not exported: transformers cuts {text[:20]!r} into other tokens")
-        if theirs.decode(ids) != ours.decode(ids):
+        if theirs.decode(ids, skip_special_tokens=True) != ours.decode(ids):
             raise ZhixingError(f"not exported: transformers reads the tokens of {text[:20]!r} back as another text")
 
 

@@ -32,6 +32,6 @@ def grow(model: Model, vocabulary: int, pieces: Sequence[Sequence[int]]) -> None
         embedding.weight = grown(embedding.weight)  # a tied head reads the same parameter
         embedding.num_embeddings = vocabulary
         if not head.tied:
-            head.weight = grown(head.weight)
+            head.weight = grown(head.matrix)
         if head.bias is not None:
             head.bias = grown(head.bias)

@@ -36,7 +36,7 @@ class Tokens:
     def put(self, x: Tensor) -> Tensor:
         """[1, N, ...] -> [B, T, ...], zero where there is no token."""
         rows, count = self.shape
-        return x.new_zeros(rows * count, *x.shape[2:]).index_copy(0, self.places, x[0]).unflatten(0, (rows, count))
+        return x.new_zeros(rows * count, *x.shape[2:]).index_copy(0, self.places, x[0]).view(rows, count, *x.shape[2:])
 
 
 def texts(mask: Tensor | None, segments: Tensor | None) -> Tensor | None:

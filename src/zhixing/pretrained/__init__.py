@@ -12,25 +12,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from zhixing.config import Settings
 from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, InputError, MissingPackage, UserError, ZhixingError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import Architecture, Model, build
-from zhixing.models.shapes import DecoderModel
-from zhixing.pretrained import bert, gpt2, llama, modernbert, weights
-from zhixing.pretrained.family import Family
+from zhixing.models.marian import MarianSettings
+from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
+from zhixing.pretrained import bert, gpt2, llama, marian, modernbert, weights
+from zhixing.pretrained.family import Description, Family
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-FAMILIES: tuple[Family, ...] = (llama, gpt2, bert, modernbert)
+FAMILIES: tuple[Family, ...] = (llama, gpt2, bert, modernbert, marian)
 """The modules that know one."""
 
-PARTS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.spm")
+PARTS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.spm", "sentencepiece.bpe.model")
 OLD_PARTS = ("pytorch_model*.bin",)
 """What is fetched of a repository on the hub; the second where the first has no weights."""
 
@@ -46,6 +48,12 @@ class Pretrained:
     """Tokens that the model was trained to see at once."""
     new_head: bool = False
     """Whether the checkpoint has no head, so that the model's is new and says nothing before it is trained."""
+    source_tokenizer: Tokenizer | None = None
+    """Of an encoder-decoder: what the encoder reads; `tokenizer` is the decoder's. The same one, where both have one vocabulary."""
+    begin: int | None = None
+    """Of an encoder-decoder: the token before the first of an output."""
+    decoding: dict[str, Any] = field(default_factory=dict)
+    """Of an encoder-decoder: settings of `decode.beam` that the folder recommends."""
 
 
 def is_folder(path: Path) -> bool:
@@ -78,13 +86,51 @@ def load(source: Path | str) -> Pretrained:
     with weights.opened(folder) as tensors:
         state, new_head = family.read(tensors, found, folder)
         model.load_state_dict(state, assign=True)
+    if found.shape == "encoder-decoder":
+        return _open_pair(found, model.float().eval(), folder)
     tokenizer = Tokenizer.adopt(folder)
     if tokenizer.vocabulary > found.vocabulary:
         raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {found.vocabulary}")
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
 
 
-def family_of(architecture: object) -> Family:
+def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
+    """An encoder-decoder with its tokenizers, which may be two."""
+    source, target = marian.tokenizers(folder)
+    for tokenizer, size in ((source, found.source_vocabulary or found.vocabulary), (target, found.vocabulary)):
+        if tokenizer.vocabulary > size:
+            raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}")
+    begin, decoding = marian.decoding(folder)
+    begin = target.end if begin is None else begin
+    return Pretrained(found.architecture, model, target, found.context, source_tokenizer=source, begin=begin, decoding=decoding)
+
+
+def save_pair(
+    folder: Path,
+    model: EncoderDecoderModel,
+    architecture: MarianSettings,
+    source_tokenizer: Tokenizer,
+    tokenizer: Tokenizer,
+    context: int,
+    *,
+    begin: int,
+) -> None:
+    """Write an encoder-decoder: config, weights, generation config, and the tokenizers as `source_tokenizer.json` and `tokenizer.json`.
+
+    begin: the token before the first of an output. Raises `SettingError` where the format has no name for the architecture.
+    """
+    apart = model.encoder.embedding is not model.decoder.embedding
+    own = int(model.encoder.embedding.weight.shape[0]) if apart else None  # type: ignore[union-attr, index]
+    marks = {"eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad, "decoder_start_token_id": begin, "forced_eos_token_id": None}
+    write_json(folder / "config.json", marian.config(architecture, model.head.matrix.shape[0], context, own) | marks)
+    banned = {"bad_words_ids": [[tokenizer.pad]]} if tokenizer.pad != tokenizer.end else {}
+    write_json(folder / "generation_config.json", marks | banned | {"num_beams": 4, "max_length": context})
+    weights.write(folder, marian.write(model, architecture))
+    tokenizer.save(folder / "tokenizer.json")
+    source_tokenizer.save(folder / "source_tokenizer.json")
+
+
+def family_of(architecture: Settings) -> Family:
     """The module that knows an architecture. Raises `UserError` where the format has no name for it."""
     for module in FAMILIES:
         if isinstance(architecture, module.SETTINGS):
@@ -93,14 +139,14 @@ def family_of(architecture: object) -> Family:
     raise UserError(f"this model is of kind {kind}, for which the Hugging Face format has no name; it has for {known}")
 
 
-def save(folder: Path, model: Model, architecture: Architecture, tokenizer: Tokenizer, context: int) -> None:
+def save(folder: Path, model: Model, architecture: Settings, tokenizer: Tokenizer, context: int) -> None:
     """Write config, weights, tokenizer and, for a decoder, generation config into an existing folder, in fp32.
 
     Raises `UserError` where the format has no name for the architecture.
     """
     family = family_of(architecture)
-    marks = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad}
-    names = {"pad_token": tokenizer.pad, "unk_token": tokenizer.unknown}
+    marks: dict[str, int | None] = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad}
+    names: dict[str, int | None] = {"pad_token": tokenizer.pad, "unk_token": tokenizer.unknown}
     if isinstance(model, DecoderModel):
         write_json(folder / "generation_config.json", marks | {"do_sample": True, "temperature": 0.8})
         names |= {"bos_token": tokenizer.end, "eos_token": tokenizer.end}
@@ -108,6 +154,8 @@ def save(folder: Path, model: Model, architecture: Architecture, tokenizer: Toke
         marks = {"pad_token_id": tokenizer.pad, "cls_token_id": tokenizer.cls, "sep_token_id": tokenizer.sep, "bos_token_id": tokenizer.cls}
         marks["eos_token_id"] = tokenizer.sep if tokenizer.sep is not None else tokenizer.end
         names |= {"cls_token": tokenizer.cls, "sep_token": tokenizer.sep, "mask_token": tokenizer.mask}
+    if (pad := getattr(architecture, "position_offset", 0) - 1) >= 0 and pad != tokenizer.pad:
+        raise UserError(f"this model counts positions from padding number {pad}, and its tokenizer's padding is number {tokenizer.pad}")
     write_json(folder / "config.json", family.config(architecture, model.head.matrix.shape[0], context) | marks)
     weights.write(folder, family.write(model, architecture))
     tokenizer.save(folder / "tokenizer.json")
@@ -121,8 +169,8 @@ def _special(tokenizer: Tokenizer, token: int) -> str:
 
 
 def is_name(source: str) -> bool:
-    """Whether this can be the name of a model: one of the catalogue, or an id of the hub."""
-    return fetch.is_model(source) or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
+    """Whether this can be the name of a model: one of the catalogue, or an id of the hub, whose owner is no folder here."""
+    return fetch.is_model(source) or (bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source)) and not Path(source).parent.exists())
 
 
 def locate(source: Path | str) -> Path:

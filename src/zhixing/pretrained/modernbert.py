@@ -65,13 +65,14 @@ def describe(config: dict[str, Any], where: Path) -> Description:
 
 def _every(config: dict[str, Any]) -> int | None:
     """How many layers there are to each global one; None for an order that is not of this kind."""
-    types = config.get("layer_types")
+    types, said = config.get("layer_types"), config.get("global_attn_every_n_layers", 3)
     if not isinstance(types, list):
-        every = config.get("global_attn_every_n_layers", 3)
-        return every if isinstance(every, int) and every > 0 else None
+        return said if isinstance(said, int) and said > 0 else None
     places = [layer for layer, one in enumerate(types) if one == "full_attention"]
-    every = places[1] if len(places) > 1 else max(1, len(types))
-    return every if places == list(range(0, len(types), every)) else None
+    for every in (said, places[1] if len(places) > 1 else max(1, len(types))):  # in few layers several numbers may mean the same
+        if isinstance(every, int) and every > 0 and places == list(range(0, len(types), every)):
+            return every
+    return None
 
 
 def config(settings: ModernBertSettings, vocabulary: int, context: int) -> dict[str, Any]:
@@ -148,7 +149,9 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     settings, vocabulary = found.architecture, found.vocabulary
     assert isinstance(settings, ModernBertSettings)
     prefix = "model." if "model.embeddings.tok_embeddings.weight" in tensors else ""
-    has_head = "decoder.bias" in tensors or "decoder.weight" in tensors or ("head.dense.weight" in tensors and "classifier.weight" not in tensors)
+    has_head = (
+        "decoder.bias" in tensors or "decoder.weight" in tensors or ("head.dense.weight" in tensors and "classifier.weight" not in tensors)
+    )
     ours = {"encoder.embedding.weight": tensors.take(prefix + "embeddings.tok_embeddings.weight", vocabulary, settings.width)}
     for name, (theirs, shape) in _names(settings).items():
         if name.startswith("encoder."):
@@ -162,7 +165,10 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     if not settings.tied:
         matrix = tensors.take("decoder.weight", vocabulary, settings.width) if has_head else ours["encoder.embedding.weight"].clone()
         ours["head.weight"] = matrix
-    tensors.settle(r".*rotary_emb\." + (r"|decoder\.weight$" if settings.tied else ""), others=r"classifier\.|head\." if not has_head else r"classifier\.")
+    tensors.settle(
+        r".*rotary_emb\." + (r"|decoder\.weight$" if settings.tied else ""),
+        others=r"classifier\.|head\." if not has_head else r"classifier\.",
+    )
     return ours, not has_head
 
 
