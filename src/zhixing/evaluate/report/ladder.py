@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +44,15 @@ def _plot(result: dict[str, Any]) -> str:
     return figure(drawn, english, chinese)
 
 
+def _name(rung: str) -> Html:
+    name = both(*NAMES[rung])
+    return name if rung == "ngram" else Html(f'<a href="{rung}/report.html">{name}</a>')
+
+
 def _table(result: dict[str, Any]) -> str:
     rows = [
         [
-            both(*NAMES[r["name"]])
-            if r["name"] == "ngram"
-            else Html(f'<a href="{escape(r["name"])}/report.html">{both(*NAMES[r["name"]])}</a>'),
+            _name(r["name"]),
             f"{r['bits_per_byte']:.4f}",
             f"{r['low']:.4f} – {r['high']:.4f}",
             count(r["parameters"]),
