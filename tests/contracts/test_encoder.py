@@ -10,6 +10,7 @@ from zhixing.models import (
     CNNSettings,
     Encoder,
     EncoderModel,
+    MarianSettings,
     ModernBertSettings,
     RNNSettings,
     build,
