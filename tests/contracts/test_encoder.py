@@ -9,6 +9,7 @@ from zhixing.models import (
     BertSettings,
     Encoder,
     EncoderModel,
+    MarianSettings,
     ModernBertSettings,
     build,
     flops_per_token,
@@ -104,7 +105,7 @@ def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     matrices = sum(p.numel() for p in [*model.encoder.trunk.parameters(), *model.head.transform.parameters()] if p.ndim == 2)
     seen = {"modernbert": 2 * 16 + 2 * 7, "modernbert-biases": 2 * 16 + 5}  # a token and three, or two, on either side
     of_layers = next((seen[name] for name, known in ARCHITECTURES.items() if known == settings and name in seen), 2 * 16)
-    assert flops_per_token(settings, VOCABULARY, 16) == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
+    assert flops_per_token(settings, VOCABULARY, 16, "encoder") == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
 
 
 @every

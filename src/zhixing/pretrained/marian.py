@@ -145,6 +145,8 @@ def _ids(path: Path) -> list[str]:
     ids = read_json(path)
     if not isinstance(ids, dict) or not ids or not all(isinstance(place, int) and place >= 0 for place in ids.values()):
         raise ArtifactError(path, "is not a list of ids by piece")
+    if missing := [mark for mark in ("</s>", "<unk>", "<pad>") if mark not in ids]:
+        raise ArtifactError(path, f"has no id for {missing[0]}")
     if max(ids.values()) > 1 << 22:
         raise ArtifactError(path, f"has an id of {max(ids.values())}, more than any vocabulary")
     names = {place: name for name, place in ids.items()}
