@@ -126,7 +126,9 @@ def test_the_same_tokens_are_written(kind, changes, how, settings, tmp_path):
     source, mask, lengths = batch(oracle)
     expected, scores = generated(oracle, source, mask, **how)
     chosen = BeamSettings(**{"tokens": 24, "banned": (oracle.config.pad_token_id,), "force_end": kind == "marian"} | settings)
-    search = BeamSearch(model, chosen, begin=oracle.config.decoder_start_token_id, end=oracle.config.eos_token_id, pad=oracle.config.pad_token_id)
+    search = BeamSearch(
+        model, chosen, begin=oracle.config.decoder_start_token_id, end=oracle.config.eos_token_id, pad=oracle.config.pad_token_id
+    )
     found = search([row[:length].tolist() for row, length in zip(source, lengths, strict=True)])
     assert [h.tokens for each in found for h in each] == expected
     if scores is not None:
@@ -138,7 +140,9 @@ def test_a_trained_translator_goes_out_and_writes_the_same(tmp_path):
     model = translator()
     with pytest.raises(UserError, match="wavelengths"):
         marian.write(model, model.settings)
-    settings = MarianSettings(encoder_layers=1, decoder_layers=1, width=32, heads=4, hidden=64, norm="pre", wavelengths="closed", position_offset=2)
+    settings = MarianSettings(
+        encoder_layers=1, decoder_layers=1, width=32, heads=4, hidden=64, norm="pre", wavelengths="closed", position_offset=2
+    )
     torch.manual_seed(0)
     made = build(settings, VOCABULARY, "encoder-decoder").eval()
     optimizer = torch.optim.Adam(made.parameters(), lr=0.01)
@@ -146,7 +150,7 @@ def test_a_trained_translator_goes_out_and_writes_the_same(tmp_path):
         sources = sentences(32, seed=step, longest=10)
         longest = max(map(len, sources))
         source = torch.tensor([[*s, *[PAD] * (longest - len(s))] for s in sources])
-        target = torch.tensor([[PAD, *translation(s), END, *[-100] * (longest - len(s))] for s in sources])
+        target = torch.tensor([[2, *translation(s), END, *[-100] * (longest - len(s))] for s in sources])
         logits = made.head(made(source, target[:, :-1].clamp_min(0), source != PAD))
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten()).backward()
@@ -156,7 +160,7 @@ def test_a_trained_translator_goes_out_and_writes_the_same(tmp_path):
     swap[[PAD, END]] = torch.tensor([END, PAD])
     made.decoder.embedding.weight.data = made.decoder.embedding.weight.data[swap].clone()
     (tmp_path / "config.json").write_text(json.dumps(marian.config(settings, VOCABULARY, 64) | {
-        "pad_token_id": 1, "eos_token_id": 0, "bos_token_id": None, "decoder_start_token_id": 1}))  # fmt: skip
+        "pad_token_id": 1, "eos_token_id": 0, "bos_token_id": None, "decoder_start_token_id": 2}))  # fmt: skip
     weights.write(tmp_path, marian.write(made, settings))
     oracle = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     rows = [[0 if token == END else token for token in s] for s in sentences(200, seed=99, longest=14)]
@@ -164,7 +168,7 @@ def test_a_trained_translator_goes_out_and_writes_the_same(tmp_path):
     source = torch.tensor([[*row, *[1] * (longest - len(row))] for row in rows])
     for beams in (1, 4):
         expected, _ = generated(oracle, source, source != 1, num_beams=beams)
-        found = BeamSearch(made, BeamSettings(beams=beams, tokens=24, banned=(1,)), begin=1, end=0, pad=1)(rows)
+        found = BeamSearch(made, BeamSettings(beams=beams, tokens=24, banned=(1,)), begin=2, end=0, pad=1)(rows)
         assert [h[0].tokens for h in found] == expected
         assert len({len(text) for text in expected}) > 5
     assert min(min(text, default=FIRST) for text in expected) >= FIRST
@@ -209,7 +213,18 @@ def trained(folder, name, texts, kind, **how):
     return folder / f"{name}.model"
 
 
-TEXTS = [*EN[:7], *ZH[:7], "", " ", "  spaces   here ", "２０２６ ｆｕｌｌ　width ﬁ", "未知字龘 and ünknown ☃☃", "</s> <unk> <pad>", "new\nline\ttab", "a" * 40]
+TEXTS = [
+    *EN[:7],
+    *ZH[:7],
+    "",
+    " ",
+    "  spaces   here ",
+    "２０２６ ｆｕｌｌ　width ﬁ",
+    "未知字龘 and ünknown ☃☃",
+    "</s> <unk> <pad>",
+    "new\nline\ttab",
+    "a" * 40,
+]
 
 
 @pytest.mark.parametrize("how", [{}, {"byte_fallback": True, "vocab_size": 400}, {"normalization_rule_name": "identity", "add_dummy_prefix": False}],
@@ -220,7 +235,7 @@ def test_sentencepiece_files_are_read_as_its_own_library_does(kind, how, tmp_pat
     oracle = sentencepiece.SentencePieceProcessor(model_file=str(path))
     pieces = ours.read(path)
     assert pieces.names == [oracle.id_to_piece(n) for n in range(oracle.get_piece_size())]
-    made = ours.tokenizer(pieces, [*pieces.names, "<pad>"])
+    made = ours.tokenizer(pieces, [*pieces.names, "<pad>"], ("<unk>", "<s>", "</s>", "<pad>"))
     for text in TEXTS:
         assert made.encode(text) == oracle.encode(text), text
         ids = oracle.encode(text)
@@ -242,6 +257,7 @@ def test_a_marian_folder_with_its_tokenizers(tmp_path):
     with pytest.warns(UserWarning, match="sacremoses") if not _has_sacremoses() else _nothing():
         words = transformers.MarianTokenizer.from_pretrained(tmp_path)
     found = pretrained.load(tmp_path)
+    assert found.source_tokenizer.unknown in found.source_tokenizer.encode("a 知 b")  # the other side's pieces are not this one's
     for text in EN[:7]:
         assert [*found.source_tokenizer.encode(text), found.source_tokenizer.end] == words(text)["input_ids"], text
     for text in ZH[:7]:
@@ -254,7 +270,7 @@ def test_a_marian_folder_with_its_tokenizers(tmp_path):
     expected = oracle.generate(**inputs)
     for mine, row in zip(made, expected.tolist(), strict=True):
         assert mine[0].tokens == [token for token in row if token not in (0, 3)]
-        assert found.tokenizer.decode(mine[0].tokens) == words.decode(row, skip_special_tokens=True, use_source_tokenizer=False).strip()
+        assert found.tokenizer.decode(mine[0].tokens) == words.decode(row, skip_special_tokens=True)
 
 
 def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
@@ -263,10 +279,11 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
     pieces = ours.read(tmp_path / "sentencepiece.bpe.model").names
     names = ["<s>", "<pad>", "</s>", "<unk>", *(name for name in pieces if name not in ("<s>", "</s>", "<unk>"))]
     (tmp_path / "vocab.json").write_text(json.dumps({name: place for place, name in enumerate(names)}))
-    words = transformers.M2M100Tokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "sentencepiece.bpe.model"), src_lang="en", tgt_lang="zh")
-    languages = words.additional_special_tokens if hasattr(words, "additional_special_tokens") else words.extra_special_tokens
-    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": list(languages)}))
-    oracle = theirs("m2m_100", {"vocab_size": len(words)})
+    words = transformers.M2M100Tokenizer(
+        str(tmp_path / "vocab.json"), str(tmp_path / "sentencepiece.bpe.model"), src_lang="en", tgt_lang="zh"
+    )
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": list(words.lang_code_to_token.values())}))
+    oracle = theirs("m2m_100", {"vocab_size": len(names) + 100 + 8})  # 100 languages, 8 made-up words
     oracle.generation_config.update(num_beams=4, max_length=20, forced_bos_token_id=words.get_lang_id("zh"))
     oracle.save_pretrained(tmp_path)
     found = pretrained.load(tmp_path)
@@ -274,7 +291,9 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
         assert [words.get_lang_id("en"), *found.source_tokenizer.encode(text), found.source_tokenizer.end] == words(text)["input_ids"]
     settings = BeamSettings.model_validate(found.decoding)
     assert settings.first == (words.get_lang_id("zh"),)
-    assert found.tokenizer.pieces([settings.first[0]]) == ["__zh__"]
+    assert found.tokenizer.mark("__zh__") == settings.first[0]
+    assert found.tokenizer.mark("__qq__") is None
+    assert settings.first[0] not in found.tokenizer.encode("a __zh__ b")
     inputs = words(EN[:7], return_tensors="pt", padding=True)
     sources = [row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
     made = BeamSearch(found.model, settings, begin=found.begin, end=found.tokenizer.end, pad=found.tokenizer.pad)(sources)
