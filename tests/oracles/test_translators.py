@@ -284,7 +284,7 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
     )
     (tmp_path / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": list(words.lang_code_to_token.values())}))
     oracle = theirs("m2m_100", {"vocab_size": len(names) + 100 + 8})  # 100 languages, 8 made-up words
-    oracle.generation_config.update(num_beams=4, max_length=20, forced_bos_token_id=words.get_lang_id("zh"))
+    oracle.generation_config.update(num_beams=4, max_length=24, forced_bos_token_id=words.get_lang_id("zh"))
     oracle.save_pretrained(tmp_path)
     found = pretrained.load(tmp_path)
     for text in (*EN[:7], *ZH[:7]):

@@ -109,8 +109,9 @@ def decoding(folder: Path) -> tuple[int | None, dict[str, Any]]:
 def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of the source and of the target.
 
-    A folder has either `tokenizer.json` (and `source_tokenizer.json`, where the source has one of its own), or sentencepiece models with a
-    list of ids: Marian's `source.spm`, `target.spm`, `vocab.json` and `target_vocab.json`, or M2M100's and NLLB's `sentencepiece.bpe.model`.
+    A folder has either `tokenizer.json` (and `source_tokenizer.json`, where the source has one of its own), or sentencepiece models with
+    lists of ids: Marian's `source.spm`, `target.spm`, `vocab.json` and `target_vocab.json`, or the `sentencepiece.bpe.model` of M2M100 and
+    NLLB. What only the other side's pieces cover is unknown here.
     """
     if (folder / "tokenizer.json").is_file():
         target = Tokenizer.adopt(folder)
