@@ -17,10 +17,24 @@ from zhixing.tokenizer import sentencepiece as ours
 
 transformers = pytest.importorskip("transformers")
 
-EN = ["Knowing is the beginning of doing.", "And doing is knowing made real.", "The quick brown fox jumps over the lazy dog.",
-      "To be, or not to be: that is the question.", "Cuff him.  You   win!", "What is the time? It is 12:45.", "A B C"] * 20  # fmt: skip
-ZH = ["知是行之始，行是知之成。", "知行合一。", "敏捷的棕色狐狸跳过懒狗。", "生存还是毁灭，这是一个问题。", "把他铐上。你赢了！", "现在几点？十二点四十五分。",
-      "学而时习之，不亦说乎？"] * 20  # fmt: skip
+EN = 20 * [
+    "Knowing is the beginning of doing.",
+    "And doing is knowing made real.",
+    "The quick brown fox jumps over the lazy dog.",
+    "To be, or not to be: that is the question.",
+    "Cuff him.  You   win!",
+    "What is the time? It is 12:45.",
+    "A B C",
+]
+ZH = 20 * [
+    "知是行之始，行是知之成。",
+    "知行合一。",
+    "敏捷的棕色狐狸跳过懒狗。",
+    "生存还是毁灭，这是一个问题。",
+    "把他铐上。你赢了！",
+    "现在几点？十二点四十五分。",
+    "学而时习之，不亦说乎？",
+]
 PIECES = 150
 BASE = {
     "vocab_size": PIECES, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,

@@ -1,7 +1,7 @@
 """Drawing outputs of an encoder-decoder token by token, several for each source if asked for: the raw material of minimum Bayes risk.
 
-A row's random numbers depend on the seed, its sentence's tokens and its number among the draws of that sentence, and on nothing else, so that
-a sentence's draws are the same whatever its batch mates and wherever it stands.
+A row's random numbers depend on the seed, its sentence's tokens and its number among the draws of that sentence, and on nothing else, so
+that a sentence's draws are the same whatever its batch mates and wherever it stands.
 """
 
 from __future__ import annotations
