@@ -230,6 +230,11 @@ class Tokenizer:
         """The text of ids; marks are left out."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True))
 
+    def mark(self, name: str) -> int | None:
+        """The id of a mark by its name, such as a language's; None where there is none."""
+        found = (self._inner.token_to_id(spelled) for spelled in (name, f"\ue000{name}"))  # as `sentencepiece` hides it from texts
+        return next((token for token in found if token is not None), None)
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as people can read it: its text where that is whole characters, else its name in the vocabulary."""
         found = []
