@@ -16,7 +16,8 @@ _MARKS = re.compile(r"[^\w\s.,'\-]|_|(?<!\d),|,(?!\d)|\.{2,}")
 _APOSTROPHE = re.compile(r"(?<=[^\W_])'(?=[^\W\d_])|'(?=\d)|(?<!\w)'|'(?!\w)")
 _STOP = re.compile(r"(?<=[\w)\"'])\.(?=\s*$)|(?<=[\w)\"'])\.(?=\s+[^a-z\s])")
 # Titles and the like, after which a stop ends no sentence.
-_BEFORE_STOP = frozenset(["mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "gen", "col", "lt", "capt", "sgt", "gov", "sen", "rep", "rev", "hon", "no", "vs", "fig", "vol"])
+_TITLES = "mr mrs ms dr prof st sr jr gen col lt capt sgt gov sen rep rev hon no vs fig vol"
+_BEFORE_STOP = frozenset(_TITLES.split())
 
 
 def words(text: str) -> list[str]:
@@ -25,7 +26,7 @@ def words(text: str) -> list[str]:
     text = _ACRONYM.sub(lambda found: found[0].replace(".", ""), text)
     text = _HYPHEN.sub(" ", _DASHES.sub(" - ", text))
     text = _MARKS.sub(r" \g<0> ", text)
-    text = _APOSTROPHE.sub(lambda found: _apart(found), text)
+    text = _APOSTROPHE.sub(_apart, text)
     return _STOP.sub(_stop, text).lower().split()
 
 

@@ -30,9 +30,10 @@ CHUNKS = FIRST + 4 * len(MATCHERS)
 WIDTH = CHUNKS + 1
 
 # Words that are more than a thousandth of English news text, as METEOR 1.5 has them.
-FUNCTION_WORDS = frozenset(
-    ["the", ",", ".", "to", "of", "and", "a", "in", "that", "for", '"', "is", "on", "'s", "it", "with", "was", "as", "said", "at", "he", "by", "be", "from", "have", "has", "are", "his", "but", "an", "this", "not", "i", "will", "’", "they", ")", "-rrb-", "(", "-lrb-", "who", "their", "had", "we", "which", "were", "been", "more", "or", "s", "its", "would", "about", "new", "one", "after", "you", ":", "also", "up", "when", "there", "than", "$", "all", "out", "her", "people", "she", "year", "two", "-", "can", "if", "last", "first", "“", "over", "other", "”", "into", "some", "what", "so", "--", "no", "time", "years", "could", "?", "'t", "—", "'"]
-)
+_FREQUENT = """the , . to of and a in that for " is on 's it with was as said at he by be from have has are his but an this not i will ’
+    they ) -rrb- ( -lrb- who their had we which were been more or s its would about new one after you : also up when there than $ all out
+    her people she year two - can if last first “ over other ” into some what so -- no time years could ? 't — '"""
+FUNCTION_WORDS = frozenset(_FREQUENT.split())
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Meteor:
             for words in forms:
                 words.append([self.stem(word) for word in words[0]])
         synsets = {word: self.synsets(word) for word in {*translation, *reference}} if self.synsets is not None else {}
-        return align(candidates(*forms, synsets))
+        return align(candidates(forms[0], forms[1], synsets))
 
     def _statistics(self, translation: Sequence[str], reference: Sequence[str]) -> Rows:
         row = np.zeros(WIDTH)

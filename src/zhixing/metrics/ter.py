@@ -1,8 +1,7 @@
-"""TER: how many words of a translation have to be inserted, deleted, replaced, or moved in one piece, for a word of the reference (Snover et
-al. 2006).
+"""TER: words of a translation to be inserted, deleted, replaced, or moved in one piece, for a word of the reference (Snover et al. 2006).
 
-It equals sacrebleu's figure, whose tokenizer, signature and rules (those of Tercom) it has, and is many times faster: sacrebleu computes the
-edit distance after each thinkable move by itself, which for 1,000 sentences of Chinese takes minutes; here all moves of a round are the
+It equals sacrebleu's figure, whose tokenizer, signature and rules (those of Tercom) it has, in a fifth of the time: sacrebleu computes the
+edit distance after each thinkable move by itself, which takes minutes for 1,000 sentences of Chinese; here all moves of a round are the
 rows of one matrix.
 
 1. `_alignment`: edit distance within a band around the diagonal, and from its trace which words are wrong.

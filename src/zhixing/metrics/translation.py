@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from zhixing.console import progress, warn
-from zhixing.errors import InputError, MissingPackage, SettingError
+from zhixing.errors import MissingPackage, SettingError
 from zhixing.metrics import Columns, Metric, Rows, meteor, numbers, ratio, side_by_side, ter
 
 NAMES = ("bleu", "chrf", "chrf++", "ter", "meteor", "meteor_jieba", "number_match", "length_ratio")
@@ -224,6 +224,3 @@ def worst_first(metrics: Sequence[Columns], rows: Rows) -> list[int]:
                 scores = metric.score(rows)
                 return [int(place) for place in np.argsort(-scores if metric.lower_is_better else scores, kind="stable")]
     return list(range(len(rows)))
-
-
-__all__ = ["NAMES", "USUAL", "InputError", "check_shapes", "language_of", "measure", "tokenizer", "worst_first"]
