@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zhixing.verbs.plan import plan
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
+    from zhixing.verbs.score import score
 
 VERBS = ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "ladder", "export")
 _ELSEWHERE = {"open_model": "checkpoint", "UserError": "errors", "ZhixingError": "errors"}
@@ -47,6 +48,7 @@ __all__ = [
     "plan",
     "prepare",
     "pretrain",
+    "score",
 ]
 
 
