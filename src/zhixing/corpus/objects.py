@@ -118,8 +118,8 @@ class _TooDeep(Exception):
 
 
 def _values(file: _Bounded) -> Iterator[Any]:
-    """The values of arrays, and what stands outside of arrays. Not by `ijson.items`: it names every event by its whole path, so that 100,000
-    brackets would take 25 GB."""
+    """The values of arrays, and what stands outside of arrays. Not by `ijson.items`: it names every event by its whole path, so that
+    100,000 brackets would take 25 GB."""
     import ijson
 
     depth, level, builder = 0, 0, ijson.ObjectBuilder()
