@@ -101,6 +101,7 @@ def prepare(
     from zhixing.corpus import fetch
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
+    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer
@@ -116,6 +117,7 @@ def prepare(
     request = {
         "settings": asked.model_dump(),
         "inputs": [[s.name, *_stamp(s)] for s in sources],
+        "named": [[s.name, *_stamp(s)] for s in named_files(asked)],
         "tokenizer": given.fingerprint if given else None,
         "zhixing": __version__,
         "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
@@ -136,6 +138,7 @@ def prepare(
         lineage = {
             "texts": [str(text) for text in texts],
             "inputs": inputs,
+            "named": [_origin(source) for source in named_files(asked)],
             "tokenizer": None,
             "settings": dict(chosen),
             "zhixing": __version__,
@@ -193,14 +196,15 @@ def _gather(
 
         copies = dedup.find(Segments(work / "segments"), asked.dedup, compared)
 
-    def origin(source: Source) -> dict[str, Any]:
-        if str(source.path) == STDIN:
-            return {"path": source.name, "bytes": typed_bytes, "sha256": typed.hexdigest()}
-        if source.path.is_file():
-            return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
-        return {"path": source.name}  # a pipe: gone
+    typed_origin = {"path": STDIN, "bytes": typed_bytes, "sha256": typed.hexdigest()}
+    return _write(work, asked, share, copies), [typed_origin if str(s.path) == STDIN else _origin(s) for s in sources]
 
-    return _write(work, asked, share, copies), [origin(source) for source in sources]
+
+def _origin(source: Source) -> dict[str, Any]:
+    """What a file was that text came from, or that settings name."""
+    if source.path.is_file():
+        return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    return {"path": source.name}  # a pipe: gone
 
 
 def _write(work: Path, asked: PrepareSettings, share: float, copies: Copies) -> Statistics:
