@@ -5,9 +5,9 @@ TensorFlow Datasets): only lines that end in a terminal mark and have at least f
 cookies or terms of use; pages with placeholder text, a curly bracket or a word of a given list are left out, and so are those of which
 fewer than three sentences are left. C4's search for repeated spans is `dedup.lines`, its check of the language `filter.language`.
 
-A Chinese page ends its sentences with 。！？ and has no spaces: five words are 8.5 characters (1.7 a word). The notices that stand for those
-of cookies are ours, and count only in short lines. At least 30 % of it are Chinese characters, as in ChineseWebText (Chen et al. 2023,
-arXiv 2311.01149): less is lists of numbers and links.
+A Chinese page ends its sentences with 。！？ and has no spaces: five words are 8.5 characters (1.7 a word). The notices that stand for
+those of cookies are ours, and count only in short lines. At least 30 % of it are Chinese characters, as in ChineseWebText (Chen et al.
+2023, arXiv 2311.01149): less is lists of numbers and links.
 """
 
 from __future__ import annotations

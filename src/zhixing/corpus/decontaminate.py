@@ -11,7 +11,7 @@ bytes each, with the number of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,6 @@ class Overlaps:
     """Sorted; a run that several files have stands there once for each."""
     of: NDArray[np.int32]
     """Which file each is of."""
-
-    def counts(self) -> dict[str, int]:
-        """Different runs of each file."""
-        return dict(zip(self.files, np.bincount(self.of, minlength=len(self.files)).tolist(), strict=True))
 
 
 def overlaps(settings: EvaluationSettings) -> Overlaps:
@@ -129,6 +125,11 @@ class Decontaminate:
         return [self.overlaps.files[number] for number in sorted(files)]
 
 
-def files_of(reason: str) -> list[str]:
-    """The files that a reason of this stage names."""
-    return reason.removeprefix(_OVERLAPS).split(_BETWEEN)
+def counted(reasons: Mapping[str, int], files: Sequence[str]) -> dict[str, int]:
+    """Documents left out for each file, from how often each `stage: reason` was given; one that overlaps with two files counts for both."""
+    counts = dict.fromkeys(files, 0)
+    for reason, number in reasons.items():
+        if reason.startswith(f"{STAGE}: {_OVERLAPS}"):
+            for name in reason.removeprefix(f"{STAGE}: {_OVERLAPS}").split(_BETWEEN):
+                counts[name] += number
+    return counts

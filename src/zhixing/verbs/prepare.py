@@ -99,6 +99,7 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
+    from zhixing.corpus.decontaminate import counted
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
     from zhixing.corpus.supplies import named_files
@@ -132,7 +133,10 @@ def prepare(
         given.save(folder / "tokenizer.json")
         tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
         say("measuring what a model has to beat")
-        result = _describe(out, folder, given, {**statistics.summary(), "valid_share": share}, tokens)
+        summary = {**statistics.summary(), "valid_share": share}
+        if evaluated := asked.filter.evaluation.files:
+            summary["evaluation"] = counted(statistics.reasons, evaluated)
+        result = _describe(out, folder, given, summary, tokens)
         manifest |= {"tokens": tokens, "vocabulary": given.vocabulary, "fingerprint": result.fingerprint}
         write_json(folder / "config.json", asked.model_dump())
         lineage = {
