@@ -45,7 +45,7 @@ class C4Settings(Settings):
     """Whether documents with a curly bracket are: it is a sign of program code."""
     bad_words: str | None = None
     """A file with a word or phrase on each line: documents with one of them are left out. Chinese ones count anywhere, others as whole
-    words. None is packed: C4 took the List of Dirty, Naughty, Obscene or Otherwise Bad Words, which leaves out more than it should."""
+    words. None is packed: the one that C4 took leaves out texts of minorities more than others (Dodge et al. 2021, arXiv 2104.08758)."""
     min_han: float = Field(default=0.3, ge=0, le=1)
     """Share of Chinese characters among those of a Chinese document, spaces aside."""
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from zhixing.config import Settings
+from zhixing.config import Names, Settings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import BROKEN, decode
 from zhixing.corpus.han import UNIT, has_han
@@ -36,7 +36,7 @@ _OVERLAPS, _BETWEEN = "overlaps with ", " + "
 class EvaluationSettings(Settings):
     """Which evaluation data the text must not overlap with."""
 
-    files: tuple[str, ...] = ()
+    files: Names = ()
     """Files of any kind that is read. Examples that are shorter than a run are not found."""
     words: int = Field(default=13, ge=2, le=100)
     """Words in a run; GPT-3 took 13, and never fewer than 8."""

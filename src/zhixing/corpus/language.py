@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from zhixing.config import Settings
+from zhixing.config import Names, Settings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.han import HAN
 from zhixing.errors import MissingPackage, SettingError
@@ -41,7 +41,7 @@ _SAME = {"wuu": "zh", "yue": "zh", "zxx": "none"}  # written as zh is; no langua
 class LanguageSettings(Settings):
     """Which languages are kept."""
 
-    keep: tuple[str, ...] = ()
+    keep: Names = ()
     """ISO 639-1 codes, such as zh and en, of the languages that are kept; all where it is empty. Needs the extra `corpus` (py3langid)."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Share of a text that the kept languages have together, at least."""

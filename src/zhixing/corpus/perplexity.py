@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from zhixing.config import Settings
+from zhixing.config import Names, Settings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.near import Hashes, distinct
 from zhixing.errors import SettingError
@@ -44,7 +44,7 @@ _LEAST = 10_000
 class PerplexitySettings(Settings):
     """Which documents are too unlike a reference."""
 
-    reference: tuple[str, ...] = ()
+    reference: Names = ()
     """Files or folders of clean text, in the languages that are to be kept; without any there is no such filter."""
     times: float = Field(default=2.0, gt=0)
     """Documents that need more than so many times the bits a byte of the reference's held-out documents are left out. Prose of another kind
