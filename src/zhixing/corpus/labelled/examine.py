@@ -25,6 +25,7 @@ from typing import Any
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.labelled.examples import Example, Kind, Label, Labelled
 from zhixing.corpus.stats import language
+from zhixing.errors import InputError
 
 SHOWN = 20
 """Cases of each finding that are listed."""
@@ -203,14 +204,12 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     for name, part in report["truncated"].items():
         if part["share"] > 0.01:
             found.append(
-                f"{part['share']:.1%} of the {name} texts are longer than the {part['window']} tokens that the model sees; the rest is cut off"
+                f"{part['share']:.1%} of the {name} texts are longer than the {part['window']} tokens that are seen; the rest is cut off"
             )
     for name, part in report["overlap"].items():
         if part["texts"]:
-            first = part["examples"][0]
-            found.append(
-                f"{part['texts']} of the {name} texts ({part['share']:.1%}) stand in the training data too, {first['where']} at {first['in_training']}"
-            )
+            first = f"{part['examples'][0]['where']} at {part['examples'][0]['in_training']}"
+            found.append(f"{part['texts']} of the {name} texts ({part['share']:.1%}) stand in the training data too, {first}")
     if report["without_letters"]["texts"]:
         first = report["without_letters"]["examples"][0]
         found.append(f"{report['without_letters']['texts']} texts have no letters; the first is {first['where']}: {first['text']!r}")

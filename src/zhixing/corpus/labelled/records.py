@@ -66,7 +66,7 @@ def records(source: Source, encoding: str | None = None, *, labelled: bool = Tru
 
 def _form(source: Source, encoding: str | None, labelled: bool) -> Form:
     """What a file holds."""
-    held, _, suffix = kind(source.path.name)
+    held, _, _ = kind(source.path.name)
     if held in ("csv", "tsv", "jsonl", "json", "parquet"):
         return cast(Form, held)
     if str(source.path) == STDIN:
@@ -244,7 +244,7 @@ def refuse_mixed(source: Source) -> None:
         if start.isascii() and len(start) == SAMPLE:
             return  # whatever follows is found out where it stands
         encoding = detect(start)
-        if encoding is None or encoding.startswith("utf-16") or encoding.startswith("utf-32"):
+        if encoding is None or encoding.startswith(("utf-16", "utf-32")):
             return
         unicode, other = [], []
         for number, line in _byte_lines(start, content):

@@ -1,8 +1,8 @@
 """Deal examples out: to training and validation, or to folds, class by class (Kohavi 1995).
 
-Which texts go where depends on the seed and on the texts alone, not on their order. Copies of a text, whatever their labels, stay together:
-else the model would be asked what it has read. Numbers are dealt out by tenths of their order; texts with any number of labels by the rarest
-of them.
+Which texts go where depends on the seed and on the texts alone, not on their order. Copies of a text, whatever their labels, stay
+together: else the model would be asked what it has read. Numbers are dealt out by tenths of their order; texts with any number of labels by
+the rarest of them.
 """
 
 from __future__ import annotations
