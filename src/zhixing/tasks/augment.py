@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ def vary(text: str, settings: AugmentSettings, synonyms: Synonyms, seed: str) ->
     for place in places:
         if settings.replace and draw.random() < settings.replace and (like := synonyms.get(pieces[place].casefold())):
             pieces[place] = draw.choice(like)
-    for place, after in zip(places, places[1:], strict=False):
+    for place, after in itertools.pairwise(places):
         if settings.swap and draw.random() < settings.swap:
             pieces[place], pieces[after] = pieces[after], pieces[place]
     if settings.drop and places:
