@@ -6,10 +6,14 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from zhixing.errors import SettingError
-from zhixing.models import llama, rnn
+from zhixing.models import bert, gpt2, llama, modernbert, rnn
+from zhixing.models.bert import BertEncoder, BertSettings
+from zhixing.models.gpt2 import GPT2Decoder, GPT2Settings
 from zhixing.models.llama import LlamaDecoder, LlamaSettings
+from zhixing.models.modernbert import ModernBertEncoder, ModernBertSettings
 from zhixing.models.rnn import RNNDecoder, RNNSettings
 from zhixing.models.shapes import (
     Decoder,
@@ -26,25 +30,38 @@ from zhixing.models.shapes import (
 
 __all__ = [
     "Architecture",
+    "BertSettings",
     "Decoder",
     "DecoderModel",
     "Encoder",
     "EncoderDecoderModel",
     "EncoderModel",
+    "GPT2Settings",
     "LlamaSettings",
     "Memory",
     "Model",
+    "ModernBertSettings",
     "RNNSettings",
     "Shape",
     "build",
     "flops_per_token",
     "kinds",
+    "longest",
     "parameters",
 ]
 
-Architecture = Annotated[LlamaSettings | RNNSettings, Field(discriminator="kind")]
+Architecture = Annotated[
+    LlamaSettings | GPT2Settings | RNNSettings | BertSettings | ModernBertSettings,
+    Field(discriminator="kind"),
+]
 
-SHAPES: dict[str, tuple[Shape, ...]] = {"llama": ("decoder",), "rnn": ("decoder",)}
+SHAPES: dict[str, tuple[Shape, ...]] = {
+    "llama": ("decoder",),
+    "gpt2": ("decoder",),
+    "rnn": ("decoder",),
+    "bert": ("encoder",),
+    "modernbert": ("encoder",),
+}
 """Which shapes an architecture has the roles for, by its kind."""
 
 
@@ -63,15 +80,39 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
         raise SettingError("model.kind", f"= {settings.kind} cannot be a model of shape {shape}; these can: {', '.join(kinds(shape))}")
     match settings:
         case LlamaSettings():
-            decoder: LlamaDecoder | RNNDecoder = LlamaDecoder(settings, vocabulary)
+            return _decoder_model(LlamaDecoder(settings, vocabulary), settings, vocabulary)
+        case GPT2Settings():
+            return _decoder_model(GPT2Decoder(settings, vocabulary), settings, vocabulary)
         case RNNSettings():
-            decoder = RNNDecoder(settings, vocabulary)
+            return _decoder_model(RNNDecoder(settings, vocabulary), settings, vocabulary)
+        case BertSettings():
+            return _masked_model(BertEncoder(settings, vocabulary), bert.Transform(settings), settings, vocabulary)
+        case ModernBertSettings():
+            encoder = ModernBertEncoder(settings, vocabulary)
+            initialise(encoder.embedding.weight, TIED_DEVIATION)  # its size means nothing: a norm comes first
+            return _masked_model(encoder, modernbert.Transform(settings), settings, vocabulary, bias=settings.head_bias)
+
+
+def _decoder_model(
+    decoder: LlamaDecoder | GPT2Decoder | RNNDecoder, settings: LlamaSettings | GPT2Settings | RNNSettings, vocabulary: int
+) -> DecoderModel:
     model = DecoderModel(decoder, Head(settings.width, vocabulary, tied=decoder.embedding if settings.tied else None), settings)
     # Free to choose, an embedding gives the residual stream unit variance from the start, next to which the first layers' zero outputs grow
     # smoothly. A tied one is small, so that a token does not begin by predicting itself. A head of its own begins with zeros: the first
     # loss is ln V.
     initialise(decoder.embedding.weight, TIED_DEVIATION if settings.tied else 1.0)
     return model
+
+
+def _masked_model(
+    encoder: BertEncoder | ModernBertEncoder,
+    transform: nn.Module,
+    settings: BertSettings | ModernBertSettings,
+    vocabulary: int,
+    bias: bool = True,
+) -> EncoderModel:
+    tied = encoder.embedding if settings.tied else None
+    return EncoderModel(encoder, Head(settings.width, vocabulary, tied=tied, bias=bias, transform=transform), settings)
 
 
 TIED_DEVIATION = 0.02
@@ -84,17 +125,30 @@ def parameters(settings: Architecture, vocabulary: int, shape: Shape = "decoder"
         return sum(parameter.numel() for parameter in build(settings, vocabulary, shape).parameters())
 
 
+def longest(settings: Architecture) -> int | None:
+    """The most tokens that a text may have; None: any number."""
+    return settings.positions if isinstance(settings, GPT2Settings | BertSettings) else None
+
+
 def flops_per_token(settings: Architecture, vocabulary: int, context: int) -> float:
     """Floating-point operations of training on one token, forward and backward.
 
     Six for each number of a matrix that the token is multiplied with (the head included, the embedding look-up not), and for attention
     12 * layers * heads * head width * context: the count of PaLM (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), which does not
-    halve attention for the causal mask. nanoGPT and llm.c state their MFU the same way.
+    halve attention for the causal mask. nanoGPT and llm.c state their MFU the same way. Where a layer sees a window, that is its context.
     """
     head = settings.width * vocabulary
     match settings:
         case LlamaSettings():
-            attention = 12 * settings.layers * settings.heads * settings.shape[1] * context
-            return 6.0 * (llama.matrix_parameters(settings) + head) + attention
+            full = settings.layers if settings.window is None else min(settings.layers, settings.full_layers)
+            seen = full * context + (settings.layers - full) * min(context, settings.window or context)
+            return 6.0 * (llama.matrix_parameters(settings) + head) + 12 * seen * settings.heads * settings.shape[1]
+        case GPT2Settings():
+            return 6.0 * (gpt2.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
         case RNNSettings():
             return 6.0 * (rnn.matrix_parameters(settings) + head)
+        case BertSettings():
+            return 6.0 * (bert.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
+        case ModernBertSettings():
+            seen = sum(context if settings.is_global(n) else min(context, settings.window + 1) for n in range(settings.layers))
+            return 6.0 * (modernbert.matrix_parameters(settings) + head) + 12 * seen * settings.width

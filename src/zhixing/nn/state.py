@@ -43,13 +43,22 @@ class State:
         ahead = torch.arange(count, device=self.lengths.device)
         return self.lengths[:, None] + ahead if self.ragged else self.longest + ahead
 
-    def visible(self, positions: Tensor) -> Tensor | None:
-        """Mask [B or 1, 1, T, S] of what the tokens at `positions` may attend to; None: all there is (one token, equal rows)."""
+    def visible(self, positions: Tensor, window: int | None = None) -> Tensor | None:
+        """Mask [B or 1, 1, T, S] of what the tokens at `positions` may attend to; None: all there is (one token, equal rows).
+
+        window: how many tokens each sees at most, itself included; None: all before it.
+        """
         count = positions.shape[-1]
-        if count == 1 and not self.ragged:
+        total = self.longest + count
+        if window is not None and total <= window:
+            window = None
+        if count == 1 and not self.ragged and window is None:
             return None
-        sources = torch.arange(self.longest + count, device=positions.device)
-        return (sources <= positions[..., None]).view(-1, 1, count, len(sources))
+        sources = torch.arange(total, device=positions.device)
+        seen = sources <= positions[..., None]
+        if window is not None:
+            seen &= sources > positions[..., None] - window
+        return seen.view(-1, 1, count, total)
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add keys and values [B, K, T, E] of the next T tokens of each row; returns all [B, K, S, E] so far.
