@@ -157,14 +157,22 @@ def _natural(name: str) -> tuple[int, float, str]:
         return 1, 0.0, name
 
 
+def _framed(tokenizer, texts, pairs):
+    end = [tokenizer.end]
+    one = tokenizer.encode_batch(texts)
+    if pairs is None:
+        return [(ids + end, [0] * (len(ids) + 1)) for ids in one]
+    return [(a + end + b + end, [0] * (len(a) + 1) + [1] * (len(b) + 1)) for a, b in zip(one, tokenizer.encode_batch(pairs), strict=True)]
+
+
 class Framed:
     """Texts as the model reads them: ids within its marks, cut to the window; of pairs also which text an id belongs to."""
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, window: int) -> None:
-        framed = tokenizer.frame_batch(texts, pairs)
+        framed = _framed(tokenizer, texts, pairs)
         self.full = np.array([len(ids) for ids, _ in framed], dtype=np.int64)
         """Tokens of each text, the cut ones included."""
-        kept = [(ids, kinds) if len(ids) <= window else tokenizer.cut_frame(ids, kinds, window) for ids, kinds in framed]
+        kept = [(ids[:window], kinds[:window]) for ids, kinds in framed]
         self.ids = [np.asarray(ids, dtype=np.int64) for ids, _ in kept]
         self.kinds = None if pairs is None else [np.asarray(kinds, dtype=np.int64) for _, kinds in kept]
         self.lengths = np.minimum(self.full, window)
