@@ -51,8 +51,8 @@ class Prediction:
     def row(self, *, probabilities: bool = True) -> dict[str, Any]:
         """What of it is written to a file."""
         named = ("label", "labels", "value", "probability", "problem", *(["probabilities"] if probabilities else []))
-        found = {name: getattr(self, name) for name in named}
-        return {name: value for name, value in found.items() if value is not None} or {"label": None}
+        found = {name: value for name in named if (value := getattr(self, name)) is not None}
+        return {"label": None, **found} if self.problem else found
 
 
 class Predictor:

@@ -1,8 +1,8 @@
 """How right the outputs of a classifier are: statistics of each text, the metrics that read them, and their values with intervals.
 
-    single   accuracy, precision, recall, F1, MCC; log loss, Brier, calibration error, ROC-AUC, PR-AUC
-    multi    the share of texts whose whole set is right, precision, recall, F1
-    number   squared and absolute error, Pearson's and Spearman's correlation
+single   accuracy, precision, recall, F1, MCC; log loss, Brier, calibration error, ROC-AUC, PR-AUC
+multi    the share of texts whose whole set is right, precision, recall, F1
+number   squared and absolute error, Pearson's and Spearman's correlation
 """
 
 from __future__ import annotations

@@ -165,9 +165,7 @@ def reliability(rows: Rows, bins: int = BINS) -> list[Bin]:
     """The reliability curve of texts, from their statistics (Murphy & Winkler 1977)."""
     totals = rows[:, FIRST : FIRST + 3 * bins].sum(0).reshape(bins, 3)
     confidence, accuracy = ratio(totals[:, 1], totals[:, 0]), ratio(totals[:, 2], totals[:, 0])
-    return [
-        Bin(i / bins, (i + 1) / bins, int(totals[i, 0]), float(confidence[i]), float(accuracy[i])) for i in range(bins)
-    ]
+    return [Bin(i / bins, (i + 1) / bins, int(totals[i, 0]), float(confidence[i]), float(accuracy[i])) for i in range(bins)]
 
 
 def temperature(gold: Integers, logits: NDArray[np.float64]) -> float:

@@ -25,8 +25,16 @@ class Objective(Protocol):
         """Number of predictions that the loss of this batch counts."""
         ...
 
+    def tokens(self, batch: Batch) -> int:
+        """Number of tokens that the model reads in this batch, padding not counted: what speed is stated in."""
+        ...
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Sum (not mean) of the losses in nats over the targets, so that accumulated micro-batches add up to the big batch exactly."""
+        ...
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Sums over the targets of a held-out batch, by name: `loss`, and what else a validation shows as means."""
         ...
 
 

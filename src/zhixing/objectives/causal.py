@@ -49,6 +49,10 @@ class Causal:
         """Number of predicted tokens."""
         return int((batch["targets"] != IGNORE).sum())
 
+    def tokens(self, batch: Batch) -> int:
+        """Number of tokens that are read."""
+        return batch["ids"].numel()
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Sum of -log p(target) in nats."""
         assert isinstance(model, DecoderModel)
@@ -57,3 +61,7 @@ class Causal:
         chunk = fastest_chunk(matrix.shape[0], matrix.device) if self.chunk == "auto" else None if self.chunk == "off" else self.chunk
         nats, _ = cross_entropy(model.head.transform(states), matrix, batch["targets"], bias=model.head.bias, chunk=chunk)
         return nats
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss alone."""
+        return {"loss": self.loss(model, batch)}

@@ -7,7 +7,7 @@
         task.json           labels, temperature, SHA-256 of weights and tokenizer, golden inputs with their outputs
         training.npy        hashes of the texts trained on, by which a test set is checked for them
 
-Whoever opens it gets the golden outputs again, or an error: another version of a library that cuts or computes otherwise does not go unseen.
+Whoever opens it gets the golden outputs again, or an error: a library that has come to cut or compute otherwise does not go unseen.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a classifier begins with: the body and tokenizer of a model that has read much already, or new ones.
 
-    --base minilm          a pre-trained encoder of the catalogue
-    --base runs/lm         a run of one's own, encoder or decoder, or a classifier to train further
-    --base FOLDER          a Hugging Face folder
-    no base                a new body of `model.kind`, and a tokenizer trained on the training texts
+--base minilm          a pre-trained encoder of the catalogue
+--base runs/lm         a run of one's own, encoder or decoder, or a classifier to train further
+--base FOLDER          a Hugging Face folder
+no base                a new body of `model.kind`, and a tokenizer trained on the training texts
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
 from zhixing.tasks.artifact import is_classifier, open_classifier
 from zhixing.tasks.classify import classifier
 from zhixing.tasks.recipe import ClassifyRecipe
-from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train as train_tokenizer
-from zhixing.train.optim import Optimizer
 from zhixing.train.loop import State
+from zhixing.train.optim import Optimizer
 
 FREE = ("model.dropout",)
 """Settings of a model that may be set for one that is there already."""

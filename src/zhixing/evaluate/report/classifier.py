@@ -124,7 +124,9 @@ def _learning(run: Path) -> str:
     for name, (english, chinese) in MAIN.items():
         x, y = _points(rows, name)
         if len(x) > 1:
-            parts.append(figure(plots.lines([("", x, y)], half=True), f"{english}, validation, by step", f"{chinese}（验证集）随步数的变化"))
+            parts.append(
+                figure(plots.lines([("", x, y)], half=True), f"{english}, validation, by step", f"{chinese}（验证集）随步数的变化")
+            )
     x, y = _points(rows, "valid_loss")
     if len(x) > 1:
         parts.append(figure(plots.lines([("", x, y)], half=True), "Loss on the validation texts, by step.", "验证集损失随步数的变化。"))

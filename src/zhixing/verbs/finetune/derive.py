@@ -91,7 +91,9 @@ def trial(recipe: ClassifyRecipe, start: Start, material: Material, device: torc
     from zhixing.train.loop import train
 
     state = begin(start, recipe, material.targets.classes, device)
-    objective = Classification(material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired)
+    objective = Classification(
+        material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired
+    )
     settings = recipe.train.model_copy(update={"steps": 1 << 30})
     began = time.perf_counter()
     times: list[float] = []

@@ -1,10 +1,10 @@
 """Several runs of one wish: from several seeds, of which the best is kept, or over the folds of a cross-validation.
 
-    runs/senti/            the artifact of the best seed, with the spread over all
-        seed-1/ seed-2/    each a run
+runs/senti/            the artifact of the best seed, with the spread over all
+    seed-1/ seed-2/    each a run
 
-    runs/senti/            kind `crossval`: scores of all texts, each by the run that was not trained on it
-        fold-1/ fold-2/    each a run
+runs/senti/            kind `crossval`: scores of all texts, each by the run that was not trained on it
+    fold-1/ fold-2/    each a run
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ import shutil
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zhixing.config import gather
 from zhixing.console import say
-from zhixing.errors import ArtifactError, SettingError
+from zhixing.errors import ArtifactError
 from zhixing.files import MANIFEST, open_folder, read_json, seal, sole_user, write_json
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.classify import ClassifyResult, Wish, materials, run
-
-if TYPE_CHECKING:
-    from zhixing.tasks.material import Material
 
 SUMMARY = "runs.json"
 
@@ -94,12 +91,12 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     """Train on all folds but one, in turn, and measure each text by the run that has not read it."""
     import numpy as np
 
+    from zhixing.config import resolve
     from zhixing.corpus.labelled.split import folds
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.tasks import artifact, material
     from zhixing.tasks.classify import Targets
     from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.config import resolve
 
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)
