@@ -120,7 +120,7 @@ def _is_header(rows: list[list[Any]], width: int, wanted: Wanted) -> bool:
     """Whether the first row holds names: usual ones, or cells that are unlike all that stand below them."""
     first = [str(cell).strip() for cell in rows[0]]
     usual = {*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), "id", "idx", "index", "domain", "language", ""}
-    if len(set(first)) == len(first) and sum(_plain(cell) in usual for cell in first) >= min(2, len(first)):
+    if len({_plain(cell) for cell in first} & usual) >= min(2, len(first)):
         return True
     below = [row for row in rows[1:] if len(row) == len(first)]
     if len(below) < 6 or any(len(cell) > 30 for cell in first):

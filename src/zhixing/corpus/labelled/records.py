@@ -125,11 +125,11 @@ def _rows(source: Source, form: Form, encoding: str | None) -> Iterator[Record |
     with _opened(source) as content:
         pieces = decode(cast(Any, content), source.name, encoding)
         if form == "json":
-            first = next(pieces, "")
-            if not is_lines(first):
-                yield from _values(source.name, first + "".join(pieces))
+            text = "".join(pieces)
+            if not is_lines(text) or "\n" not in text.strip():
+                yield from _values(source.name, text)
                 return
-            form, pieces = "jsonl", _again(first, pieces)
+            form, pieces = "jsonl", iter([text])
         aside: list[Dropped] = []
         entries = _sound(source.name, lines(pieces, LONGEST), aside)
         for row in _parsed(source.name, form, entries):
@@ -137,11 +137,6 @@ def _rows(source: Source, form: Form, encoding: str | None) -> Iterator[Record |
             aside.clear()
             yield row
         yield from aside
-
-
-def _again(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _sound(source: str, numbered: Iterator[tuple[int, str | None, str]], aside: list[Dropped]) -> Iterator[tuple[int, str]]:
@@ -259,12 +254,13 @@ def refuse_mixed(source: Source) -> None:
                 unicode += [number] if sum(c > "\x7f" for c in text) >= 3 else []
             if len(unicode) + len(other) > 10_000:
                 break
-    few = min(unicode, other, key=len)
-    if few and len(few) > 0.002 * (len(unicode) + len(other)):
-        name = "UTF-8" if few is unicode else "another encoding than UTF-8"
+    total = len(unicode) + len(other)
+    if min(len(unicode), len(other)) > 0.002 * total:
+        odd = max(unicode, other, key=lambda numbers: numbers[0])  # what begins later is what does not fit what came before
+        name = "UTF-8" if odd is unicode else "another encoding than UTF-8"
         raise InputError(
-            f"{source.name}:{few[0]}",
-            f"mixes encodings: this line is in {name}, as are {len(few)} of {len(unicode) + len(other)} lines looked at; "
+            f"{source.name}:{odd[0]}",
+            f"mixes encodings: this line is in {name}, as are {len(odd)} of {total} lines looked at; "
             "convert the file to UTF-8 first, or name its encoding with data.encoding",
         )
 

@@ -34,7 +34,7 @@ def folds(examples: Sequence[Example], count: int, seed: int) -> list[list[int]]
     place = 0
     for name, groups in sorted(_strata(examples, seed).items()):
         if len(groups) < count:
-            where = examples[groups[0][0]].where
+            where = examples[min(min(groups))].where
             raise InputError(
                 where,
                 f"class {name!r} has {len(groups)} different texts, fewer than the {count} folds; give it more, or ask for fewer folds",
