@@ -1,4 +1,7 @@
-"""Self-attention, with grouped query heads where asked for (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, 2305.13245)."""
+"""Attention of a text to itself, with grouped query heads where asked for, and of a decoder to what an encoder has read.
+
+(Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, 2305.13245.)
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,34 @@ class Attention(nn.Module):
             k, v = state.append(layer, k, v)
         mixed = attend(q, k, v, mask, causal=causal and past is None).transpose(1, 2).flatten(2)
         out: Tensor = self.out(mixed if tokens is None else tokens.take(mixed))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """One layer of attention to an encoder's memory, whose keys and values are made once (`read`) and then attended to at each step."""
+
+    def __init__(self, width: int, heads: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.heads, self.head_width = heads, width // heads
+        self.q = nn.Linear(width, width, bias=bias)
+        self.kv = nn.Linear(width, 2 * width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def read(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory [B, S, D] -> keys and values [B, H, S, E]."""
+        keys, values = self.kv(memory).unflatten(-1, (2, self.heads, self.head_width)).permute(2, 0, 3, 1, 4)
+        return keys, values
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D]; mask: True where the memory has a token, [B, 1, 1, S].
+
+        The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence): their queries are stacked, and no key is
+        repeated.
+        """
+        rows = len(keys)
+        q = self.q(x).view(rows, -1, self.heads, self.head_width).transpose(1, 2)  # [B/k, H, k T, E]
+        mixed = attend(q, keys, values, mask)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
         return out
 
 
