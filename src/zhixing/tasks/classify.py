@@ -67,7 +67,7 @@ class Classifier(nn.Module):
         """body: an `Encoder` or a `Decoder`, by `shape`; width: of its states."""
         super().__init__()
         self.shape, self.pooling = shape, pooling
-        self.body = body
+        self.add_module(shape, body)  # under the name of its role, as in the models of `shapes`
         self.dropout = nn.Dropout(dropout)
         self.head = Head(width, classes, bias=True, transform=nn.Sequential(nn.Linear(width, width), nn.Tanh()) if transform else None)
 
@@ -75,6 +75,11 @@ class Classifier(nn.Module):
         """ids [B, T] with their mask and, for pairs, kinds -> logits [B, C]."""
         logits: Tensor = self.head(self.dropout(pooled(self.states(ids, mask, kinds), mask, self.pooling)))
         return logits
+
+    @property
+    def body(self) -> nn.Module:
+        """The encoder or decoder."""
+        return self.get_submodule(self.shape)
 
     def states(self, ids: Tensor, mask: Tensor, kinds: Tensor | None = None) -> Tensor:
         """ids [B, T] -> states [B, T, D]."""
