@@ -116,7 +116,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
         torch.manual_seed(settings.seed * 1_000_003 + state.step)
         state.model.train()
         batch = objective.batch(state.step, settings.batch)
-        targets = objective.targets(batch)
+        targets = max(1, objective.targets(batch))  # of a few short texts, none may be hidden
         if first:
             try:
                 loss = _gradients(state, objective, batch, targets, settings, device, number)
