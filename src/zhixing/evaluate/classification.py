@@ -27,7 +27,7 @@ from zhixing.evaluate.significance import FEW
 from zhixing.metrics import classification, probabilities
 from zhixing.tasks import artifact, material
 from zhixing.tasks.artifact import Opened
-from zhixing.tasks.classify import Framed
+from zhixing.tasks.classify import Inputs
 from zhixing.tasks.material import Columns
 
 EXPLAINED = 5
@@ -119,7 +119,7 @@ def judge(opened: Opened, examples: list[Example], dropped: list[Dropped]) -> Ju
     pairs = [e.pair or "" for e in examples] if opened.task.pairs else None
     texts = [e.text for e in examples]
     outputs = opened.outputs(texts, pairs)
-    full = Framed(opened.tokenizer, texts, pairs, opened.task.window).full
+    full = Inputs(opened.tokenizer, texts, pairs, opened.task.window).full
     return Judged(examples, dropped, gold(examples, opened.task.targets), outputs, full, artifact.trained_on(opened.path, examples))
 
 
@@ -197,8 +197,9 @@ def _length(tokens: int) -> str:
 def _right(judged: Judged, said: NDArray[Any], kind: str) -> NDArray[np.float64]:
     """1 or 0 for each text, or of numbers the absolute error."""
     if kind == "number":
-        return np.abs(said - judged.wanted)
-    return ((said == judged.wanted).all(1) if kind == "multi" else said == judged.wanted).astype(np.float64)
+        return np.asarray(np.abs(said - judged.wanted), dtype=np.float64)
+    same = said == judged.wanted
+    return np.asarray(same.all(1) if kind == "multi" else same, dtype=np.float64)
 
 
 def _broken_down(judged: Judged, said: NDArray[Any], kind: str, groups: list[str]) -> dict[str, dict[str, float]]:

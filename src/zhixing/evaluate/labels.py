@@ -30,16 +30,16 @@ def gold(examples: Sequence[Example], targets: Targets) -> NDArray[Any]:
     if targets.kind == "number":
         return np.array([float(str(e.label)) for e in examples])
     found = targets.tensor(examples).numpy()
-    return found.astype(bool) if targets.kind == "multi" else found.astype(np.int64)
+    return np.asarray(found, dtype=bool if targets.kind == "multi" else np.int64)
 
 
 def predicted(outputs: Outputs, targets: Targets) -> NDArray[Any]:
     """What the outputs say, in the form of `gold`."""
     match targets.kind:
         case "single":
-            return outputs.argmax(1).astype(np.int64)
+            return np.asarray(outputs.argmax(1), dtype=np.int64)
         case "multi":
-            return outputs >= THRESHOLD
+            return np.asarray(outputs >= THRESHOLD)
     return outputs[:, 0]
 
 

@@ -35,7 +35,7 @@ from zhixing.files import open_folder, read_json, sha256, write_bytes, write_jso
 from zhixing.models import build, longest
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
 from zhixing.pretrained.weights import save as save_tensors
-from zhixing.tasks.classify import Classifier, Framed, Targets, classifier, logits, probabilities
+from zhixing.tasks.classify import Classifier, Inputs, Targets, classifier, logits, probabilities
 from zhixing.tasks.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -97,8 +97,8 @@ class Opened:
 
     def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None, precision: str = "fp32") -> torch.Tensor:
         """Logits [N, C] of cleaned texts."""
-        framed = Framed(self.tokenizer, texts, pairs, self.task.window)
-        return logits(self.model, framed, self.device, devices.dtype(precision, self.device))
+        read = Inputs(self.tokenizer, texts, pairs, self.task.window)
+        return logits(self.model, read, self.device, devices.dtype(precision, self.device))
 
     @property
     def fingerprint(self) -> str:
@@ -137,8 +137,8 @@ def write(
     save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
     write_bytes(run / TRAINING, _npy(np.unique(hashes(train))))
     window = window_of(recipe)
-    framed = Framed(tokenizer, [e.text for e in golden], [e.pair or "" for e in golden] if paired else None, window)
-    said = probabilities(logits(model, framed, torch.device("cpu"), torch.float32), targets, temperature).tolist()
+    read = Inputs(tokenizer, [e.text for e in golden], [e.pair or "" for e in golden] if paired else None, window)
+    said = probabilities(logits(model, read, torch.device("cpu"), torch.float32), targets, temperature).tolist()
     task = Task(
         task="classify",
         kind=targets.kind,

@@ -26,10 +26,11 @@ from torch import Tensor, nn
 from zhixing.config import Settings
 from zhixing.corpus.labelled import Example
 from zhixing.corpus.labelled.examples import Kind
+from zhixing.errors import SettingError
 from zhixing.models.shapes import DecoderModel, EncoderModel, Head, Shape
 from zhixing.objectives import Batch
 from zhixing.tasks.augment import AugmentSettings, read_synonyms, vary
-from zhixing.tasks.buckets import Buckets, by_length
+from zhixing.tasks.buckets import Buckets, Integers, by_length
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 Pooling = Literal["first", "last", "mean", "max"]
@@ -96,7 +97,9 @@ class Classifier(nn.Module):
 
 
 def classifier(model: DecoderModel | EncoderModel, classes: int, settings: ClassifySettings) -> Classifier:
-    """A classifier with the body of a model; its head is new."""
+    """A classifier with the body of a model; its head is new. Raises `SettingError` for a pooling of which nothing can be learnt."""
+    if model.shape == "decoder" and settings.pooling == "first":
+        raise SettingError("objective.pooling", "= first is where a decoder has read nothing yet; last, mean and max are possible")
     body = model.decoder if isinstance(model, DecoderModel) else model.encoder
     pooling: Pooling = settings.pooling if settings.pooling != "auto" else "last" if model.shape == "decoder" else "mean"
     width = model.head.matrix.shape[1]
@@ -162,28 +165,19 @@ def _natural(name: str) -> tuple[int, float, str]:
         return 1, 0.0, name
 
 
-def _framed(tokenizer, texts, pairs):
-    end = [tokenizer.end]
-    one = tokenizer.encode_batch(texts)
-    if pairs is None:
-        return [(ids + end, [0] * (len(ids) + 1)) for ids in one]
-    return [(a + end + b + end, [0] * (len(a) + 1) + [1] * (len(b) + 1)) for a, b in zip(one, tokenizer.encode_batch(pairs), strict=True)]
-
-
-class Framed:
+class Inputs:
     """Texts as the model reads them: ids within its marks, cut to the window; of pairs also which text an id belongs to."""
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, window: int) -> None:
-        framed = _framed(tokenizer, texts, pairs)
-        self.full = np.array([len(ids) for ids, _ in framed], dtype=np.int64)
-        """Tokens of each text, the cut ones included."""
-        kept = [(ids[:window], kinds[:window]) for ids, kinds in framed]
-        self.ids = [np.asarray(ids, dtype=np.int64) for ids, _ in kept]
-        self.kinds = None if pairs is None else [np.asarray(kinds, dtype=np.int64) for _, kinds in kept]
-        self.lengths = np.minimum(self.full, window)
+        framed = tokenizer.frame(texts, pairs, window)
+        self.ids = [np.array(one.ids, dtype=np.int64) for one in framed]
+        self.kinds = None if pairs is None else [np.array(one.kinds, dtype=np.int64) for one in framed]
+        self.lengths = np.array([len(one.ids) for one in framed], dtype=np.int64)
+        self.full = self.lengths + np.array([one.dropped for one in framed], dtype=np.int64)
+        """Tokens of each text, those that are cut off included."""
         self.pad = tokenizer.pad
 
-    def batch(self, rows: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]]) -> Batch:
+    def batch(self, rows: Integers) -> Batch:
         """`ids` [B, T], `mask` [B, T] and, of pairs, `kinds` [B, T]: as long as the longest of these."""
         longest = max(1, int(self.lengths[rows].max()))
         ids = np.full((len(rows), longest), self.pad, dtype=np.int64)
@@ -197,9 +191,9 @@ class Framed:
         return batch if self.kinds is None else {**batch, "kinds": torch.from_numpy(kinds)}
 
 
-def frame(examples: Sequence[Example], tokenizer: Tokenizer, window: int, *, paired: bool) -> Framed:
+def inputs(examples: Sequence[Example], tokenizer: Tokenizer, window: int, *, paired: bool) -> Inputs:
     """Examples as the model reads them."""
-    return Framed(tokenizer, [e.text for e in examples], [e.pair or "" for e in examples] if paired else None, window)
+    return Inputs(tokenizer, [e.text for e in examples], [e.pair or "" for e in examples] if paired else None, window)
 
 
 class Classification:
@@ -211,8 +205,8 @@ class Classification:
         self.examples, self.settings, self.seed, self.paired = examples, settings, seed, paired
         self.kind, self.tokenizer = targets.kind, tokenizer
         self.gold = targets.tensor(examples)
-        self.framed = frame(examples, tokenizer, settings.window, paired=paired)
-        self.order = Buckets(self.framed.lengths, seed)
+        self.inputs = inputs(examples, tokenizer, settings.window, paired=paired)
+        self.order = Buckets(self.inputs.lengths, seed)
         self.weights = class_weights(self.gold, targets, settings.weights)
         self.synonyms = read_synonyms(settings.augment.synonyms)
 
@@ -222,9 +216,9 @@ class Classification:
         if self.settings.augment.on:
             epoch = step // self.order.steps(size)
             varied = [self._varied(int(row), epoch) for row in rows]
-            framed = frame(varied, self.tokenizer, self.settings.window, paired=self.paired)
-            return {**framed.batch(range(len(rows))), "gold": self.gold[rows]}
-        return {**self.framed.batch(rows), "gold": self.gold[rows]}
+            varied_inputs = inputs(varied, self.tokenizer, self.settings.window, paired=self.paired)
+            return {**varied_inputs.batch(np.arange(len(rows))), "gold": self.gold[rows]}
+        return {**self.inputs.batch(rows), "gold": self.gold[rows]}
 
     def _varied(self, row: int, epoch: int) -> Example:
         example, settings = self.examples[row], self.settings.augment
@@ -280,12 +274,12 @@ def class_weights(gold: Tensor, targets: Targets, how: Literal["none", "balanced
 
 
 @torch.no_grad()
-def logits(model: Classifier, framed: Framed, device: torch.device, number: torch.dtype, tokens: int = 4096) -> Tensor:
+def logits(model: Classifier, texts: Inputs, device: torch.device, number: torch.dtype, tokens: int = 4096) -> Tensor:
     """Logits [N, C] of texts in fp32, in their order: batches of about so many tokens of texts of the same length."""
-    found = torch.zeros(len(framed.ids), model.head.matrix.shape[0])
+    found = torch.zeros(len(texts.ids), model.head.matrix.shape[0])
     model.eval()
-    for rows in by_length(framed.lengths, tokens):
-        batch = {name: value.to(device) for name, value in framed.batch(rows).items()}
+    for rows in by_length(texts.lengths, tokens):
+        batch = {name: value.to(device) for name, value in texts.batch(rows).items()}
         with torch.autocast(device.type, number, enabled=number != torch.float32):
             found[torch.from_numpy(rows)] = model(batch["ids"], batch["mask"], batch.get("kinds")).float().cpu()
     return found

@@ -64,7 +64,9 @@ def evaluate(
 ) -> EvaluateResult | ClassificationResult:
     """Measure a model on any text, with intervals: bits per byte and perplexity of a language model, every metric of a classifier.
 
-    Intervals are bootstrapped over documents or texts (rates have Wilson's). Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
+    Intervals are bootstrapped over documents or texts (rates have Wilson's).
+
+    Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance

@@ -141,13 +141,13 @@ def look_alikes(names: Sequence[str]) -> list[dict[str, Any]]:
     known = sorted(counts)
     if len(known) > 2000:
         return []
-    found = []
+    found: list[tuple[int, str, str]] = []
     for i, one in enumerate(known):
         for other in known[i + 1 :]:
             common, rare = (one, other) if counts[one] >= counts[other] else (other, one)
             if _bare(one) == _bare(other) or (_near(one, other) and counts[rare] <= 0.2 * counts[common]):
-                found.append({"labels": [common, rare], "texts": [counts[common], counts[rare]]})
-    return sorted(found, key=lambda pair: pair["texts"][1])[:SHOWN]
+                found.append((counts[rare], common, rare))
+    return [{"labels": [common, rare], "texts": [counts[common], few]} for few, common, rare in sorted(found)[:SHOWN]]
 
 
 def _bare(name: str) -> str:

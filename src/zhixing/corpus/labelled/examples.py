@@ -134,8 +134,8 @@ def read(
     found.kind = _kind(labels, settings)
     if found.kind == "multi" and settings.kind == "auto":
         found.said.append("texts have any number of labels each")
-    for where, record in rows:
-        made = _example(where, record, found.kind, settings, cleaning)
+    for places, record in rows:
+        made = _example(places, record, found.kind, settings, cleaning)
         if isinstance(made, Example):
             found.examples.append(made)
         else:

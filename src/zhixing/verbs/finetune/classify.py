@@ -184,14 +184,12 @@ def _metric(wanted: str | None, material: Material) -> str:
 
 
 def _start(wish: Wish, material: Material) -> Start:
-    from zhixing.corpus import fetch
     from zhixing.tasks.recipe import ClassifyRecipe
     from zhixing.tasks.start import from_base, from_scratch
 
     if wish.base is None:
         return from_scratch(material.train, resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}))
-    base = fetch.weights(wish.base) if fetch.remote(wish.base) else Path(wish.base)
-    return from_base(base, wish.chosen)
+    return from_base(Path(wish.base), wish.chosen)
 
 
 def _create(wish: Wish, material: Material, metric: str) -> None:
@@ -230,10 +228,10 @@ def _report(folder: Path, material: Material, start: Start, window: int, shown_a
 
     from zhixing.corpus.labelled.examine import examine
     from zhixing.evaluate.report import write_labelled_report
-    from zhixing.tasks.classify import frame
+    from zhixing.tasks.classify import inputs
 
     parts = {"train": material.train, "valid": material.valid}
-    tokens = {name: frame(part, start.tokenizer, window, paired=material.paired).full.tolist() for name, part in parts.items()}
+    tokens = {name: inputs(part, start.tokenizer, window, paired=material.paired).full.tolist() for name, part in parts.items()}
     made = examine(parts, material.found, tokens=tokens, window=window, dropped=material.dropped)
     write_json(folder / "data_report.json", made)
     aside = [{"source": d.source, "line": d.line, "reason": d.reason, "text": d.text} for d in (*material.found.dropped, *material.dropped)]
@@ -294,18 +292,18 @@ def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metr
     from zhixing.evaluate.labels import figures, gold, lower_is_better
     from zhixing.session import Validation
     from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.classify import Classifier, frame, logits, losses, probabilities
+    from zhixing.tasks.classify import Classifier, inputs, logits, losses, probabilities
     from zhixing.train.loop import State, averaged, uncompiled
 
     targets = material.targets
-    framed = frame(material.valid, tokenizer, window_of(recipe), paired=material.paired)
+    texts = inputs(material.valid, tokenizer, window_of(recipe), paired=material.paired)
     wanted, tensor = gold(material.valid, targets), targets.tensor(material.valid)
     number = devices.dtype(recipe.train.precision, device)
 
     def measure(state: State) -> dict[str, float]:
         assert isinstance(state.model, Classifier)
         with averaged(state), uncompiled(state.model):
-            found = logits(state.model, framed, device, number)
+            found = logits(state.model, texts, device, number)
         loss = float(losses(found, tensor, targets.kind, recipe.objective.model_copy(update={"smoothing": 0.0, "focal": 0.0})).mean())
         return {"valid_loss": loss, **figures(wanted, probabilities(found, targets).numpy(), targets)}
 
@@ -321,15 +319,15 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
     from zhixing.metrics.probabilities import temperature
     from zhixing.session import usual_rate
     from zhixing.tasks import artifact
-    from zhixing.tasks.classify import Classifier, frame, logits, probabilities
+    from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out, targets, valid = wish.out, material.targets, material.valid
     model, tokenizer = session.state.model, Tokenizer.load(out / "tokenizer.json")
     assert isinstance(model, Classifier)
     checkpoint.load_best(out, model)
-    framed = frame(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
-    found = logits(model, framed, session.device, devices.dtype("fp32", session.device))
+    texts = inputs(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
+    found = logits(model, texts, session.device, devices.dtype("fp32", session.device))
     wanted, heat = gold(valid, targets), 1.0
     if targets.kind == "single" and len(valid) >= ENOUGH:
         heat = round(temperature(wanted, found.double().numpy()), 4)

@@ -12,6 +12,7 @@ from zhixing.console import say
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from zhixing.tasks.material import Material
     from zhixing.tasks.recipe import ClassifyRecipe
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 BATCH = 32
 PRETRAINED: dict[str, Any] = {
     "optim.kind": "adamw",
-    "optim.learning_rate": 1e-4,
-    "optim.table_rate": 1e-4,
-    "optim.vector_rate": 1e-4,
+    "optim.learning_rate": 1.5e-4,
+    "optim.table_rate": 1e-3,
+    "optim.vector_rate": 1.5e-4,
+    "optim.layer_decay": 0.9,
     "optim.weight_decay": 0.01,
     "optim.beta2": 0.98,
     "schedule.kind": "linear",
 }
-"""For a model that has read much already."""
+"""For a model that has read much already. Its embeddings stay as they are: few texts hold few of the words, and the others would drift
+apart from them; and half of a small model's numbers need neither gradient nor moments. `table_rate` is then that of the new head alone."""
 NEW: dict[str, Any] = {
     "optim.kind": "adamw",
     "optim.learning_rate": 1e-3,
@@ -53,6 +56,8 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     known = start.base is not None
     derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
     derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
+    if start.base is not None:
+        derived["optim.frozen"] = embeddings(start.base)
     if known and "model.dropout" in wish.chosen:
         derived.pop("model.dropout", None)
     chosen = {**derived, **wish.chosen}
@@ -74,6 +79,13 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     derived["train.save_every"] = max(1, min(steps, 500))
     derived["train.keep_last"] = 1
     return derived
+
+
+def embeddings(model: nn.Module) -> list[str]:
+    """The beginnings of the names of a model's embeddings."""
+    from torch import nn
+
+    return [f"{name}." for name, part in model.named_modules() if isinstance(part, nn.Embedding) and not name.startswith("head")]
 
 
 def _has_dropout(wish: Wish) -> bool:

@@ -92,6 +92,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     import numpy as np
 
     from zhixing.config import resolve
+    from zhixing.corpus.labelled.examine import refuse_untrainable
     from zhixing.corpus.labelled.split import folds
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.tasks import artifact, material
@@ -102,7 +103,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
         open_folder(wish.out, "crossval", verify=False)
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     found = material.load(wish.data, draft.data, draft.clean, wish.columns)
-    material.refuse_untrainable(found.examples, found.kind)
+    refuse_untrainable(found.examples, found.kind)
     dealt = folds(found.examples, count, draft.data.seed)
     targets = Targets.of(found.examples, found.kind)
     outputs = np.zeros((len(found.examples), targets.classes))
