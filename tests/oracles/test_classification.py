@@ -31,7 +31,11 @@ def test_loss_and_gradients_are_those_of_transformers(kind, paired):
 
     kinds = {"single": "single_label_classification", "multi": "multi_label_classification", "number": "regression"}
     config = transformers.BertConfig(
-        **bert.config(SETTINGS, tiny.tokenizer().vocabulary, 200), num_labels=targets.classes, problem_type=kinds[kind], classifier_dropout=0.0
+        **bert.config(SETTINGS, tiny.tokenizer().vocabulary, 200),
+        num_labels=targets.classes,
+        problem_type=kinds[kind],
+        classifier_dropout=0.0,
+        pad_token_id=tiny.tokenizer().pad,
     )
     theirs = transformers.BertForSequenceClassification(config).eval()
     weights = {name: value for name, value in bert.write(model, SETTINGS).items() if name.startswith("bert.")}

@@ -158,7 +158,9 @@ def test_augmented_batches_are_repeatable_and_change_with_the_epoch():
     task, again = objective(augment={"drop": 0.3}), objective(augment={"drop": 0.3})
     assert torch.equal(task.batch(3, 4)["ids"], again.batch(3, 4)["ids"])
     whole = len(EXAMPLES)
-    first, second = ({tuple(ids[m].tolist()) for ids, m in zip(b["ids"], b["mask"], strict=True)} for b in (task.batch(0, whole), task.batch(1, whole)))
+    first, second = (
+        {tuple(ids[m].tolist()) for ids, m in zip(b["ids"], b["mask"], strict=True)} for b in (task.batch(0, whole), task.batch(1, whole))
+    )
     assert len(first & second) < whole / 2
 
 
@@ -172,7 +174,11 @@ def test_it_learns(kind):
     examples = [Example(f"{('knowing', 'doing', '天行健')[i % 3 if kind == 'multi' else i % 2]} {i}", labels(i), "x") for i in range(48)]
     task = objective(examples, kind, dropout=0.0)
     torch.manual_seed(1)
-    made = classifier(build(BertSettings(layers=1, width=32, heads=2), 320, "encoder"), task.gold.ndim and Targets.of(examples, kind).classes, ClassifySettings(dropout=0.0))
+    made = classifier(
+        build(BertSettings(layers=1, width=32, heads=2), 320, "encoder"),
+        task.gold.ndim and Targets.of(examples, kind).classes,
+        ClassifySettings(dropout=0.0),
+    )
     rates = OptimSettings(kind="adamw", learning_rate=0.01, table_rate=0.01, vector_rate=0.01)
     state = State.new(made, Optimizer(made, rates), 0.0)
     settings = TrainSettings(steps=40, batch=16, precision="fp32", compile=False)
