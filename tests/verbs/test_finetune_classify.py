@@ -17,8 +17,8 @@ from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import write_json
 
 SMALL = {
-    "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word", "objective.window": 48,
-    "optim.learning_rate": 0.01, "optim.table_rate": 0.01, "optim.vector_rate": 0.01, "train.batch": 8,
+    "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word", "objective.window": 48,
+    "optim.learning_rate": 0.005, "optim.table_rate": 0.005, "optim.vector_rate": 0.005, "train.batch": 8,
 }  # fmt: skip
 GOOD, BAD = ("fine", "lovely", "好看", "great"), ("dull", "awful", "难看", "boring")
 

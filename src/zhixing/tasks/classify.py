@@ -27,6 +27,7 @@ from zhixing.config import Settings
 from zhixing.corpus.labelled import Example
 from zhixing.corpus.labelled.examples import Kind
 from zhixing.errors import SettingError
+from zhixing.models.cnn import CNNSettings
 from zhixing.models.shapes import DecoderModel, EncoderModel, Head, Shape
 from zhixing.objectives import Batch
 from zhixing.tasks.augment import AugmentSettings, read_synonyms, vary
@@ -43,7 +44,8 @@ class ClassifySettings(Settings):
     window: int = Field(default=256, ge=4)
     """Tokens of a text, or of both texts of a pair, that the model sees; the rest is cut off, which the data report says."""
     pooling: Literal["auto", "first", "last", "mean", "max"] = "auto"
-    """How the states of a text become one vector. auto: last for a decoder, which has read all of the text only there, else mean."""
+    """How the states of a text become one vector. auto: last for a decoder, which has read all of the text only there; max for a
+    convolutional model, whose states are the n-grams it has found (Kim 2014); else mean."""
     transform: bool = False
     """Whether a dense layer and tanh stand before the matrix of the head, as in BERT."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -101,7 +103,8 @@ def classifier(model: DecoderModel | EncoderModel, classes: int, settings: Class
     if model.shape == "decoder" and settings.pooling == "first":
         raise SettingError("objective.pooling", "= first is where a decoder has read nothing yet; last, mean and max are possible")
     body = model.decoder if isinstance(model, DecoderModel) else model.encoder
-    pooling: Pooling = settings.pooling if settings.pooling != "auto" else "last" if model.shape == "decoder" else "mean"
+    usual: Pooling = "last" if model.shape == "decoder" else "max" if isinstance(model.settings, CNNSettings) else "mean"
+    pooling: Pooling = usual if settings.pooling == "auto" else settings.pooling
     width = model.head.matrix.shape[1]
     return Classifier(body, model.shape, width, classes, pooling, dropout=settings.dropout, transform=settings.transform)
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from zhixing.config import Settings
 from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import LabelledSettings
-from zhixing.models import Architecture, BertSettings
+from zhixing.models import Architecture
+from zhixing.models.cnn import CNNSettings
 from zhixing.tasks.classify import ClassifySettings
 from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.train.loop import TrainSettings
@@ -23,7 +24,7 @@ class ClassifyRecipe(Settings):
     data: LabelledSettings = LabelledSettings()
     clean: CleanSettings = CleanSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
-    model: Architecture = Field(default_factory=BertSettings)
+    model: Architecture = Field(default_factory=CNNSettings)
     objective: ClassifySettings = ClassifySettings()
     train: TrainSettings = TrainSettings()
     optim: OptimSettings = OptimSettings()
@@ -31,9 +32,9 @@ class ClassifyRecipe(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _bert_unless_said(cls, tree: Any) -> Any:
+    def _cnn_unless_said(cls, tree: Any) -> Any:
         if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
-            return {**tree, "model": {"kind": "bert", **tree["model"]}}
+            return {**tree, "model": {"kind": "cnn", **tree["model"]}}
         return tree
 
     @model_validator(mode="after")
