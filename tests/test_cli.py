@@ -55,10 +55,10 @@ def _signals_as_they_were():
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
         "Predictor", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate", "get",
-        "open_model", "plan", "predict", "prepare", "pretrain",
+        "open_model", "plan", "predict", "prepare", "pretrain", "score",
     ]  # fmt: skip
     assert zhixing.VERBS == (
-        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "export",
+        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "score", "export",
     )  # fmt: skip
     assert zhixing.TASKS == {"finetune": ("classify",)}
     for name in zhixing.__all__:

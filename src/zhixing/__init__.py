@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from zhixing.verbs.predict import predict
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
+    from zhixing.verbs.score import score
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "export")
+VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "score", "export")
 TASKS = {"finetune": ("classify",)}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
 _ELSEWHERE = {"open_model": "checkpoint", "Predictor": "predict", "UserError": "errors", "ZhixingError": "errors"}
@@ -54,6 +55,7 @@ __all__ = [
     "predict",
     "prepare",
     "pretrain",
+    "score",
 ]
 
 

@@ -1,4 +1,4 @@
-"""How well answers to questions match the gold ones: exact match and F1 as the official scripts of SQuAD 1.1, SQuAD 2.0 and CMRC 2018 do it.
+"""How well answers to questions match the gold ones: exact match and F1 as the scripts of SQuAD 1.1, SQuAD 2.0 and CMRC 2018 have them.
 
                 articles, case, punctuation     F1 over                             no answer
     squad1.1    dropped                         words, as a bag                     -
@@ -30,7 +30,8 @@ ONE, EXACT, F1, ANSWERABLE, EXACT_THERE, F1_THERE = range(6)
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_CMRC_MARKS = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"  # noqa: S105 - the marks that its script drops; "……" never matches a character
+# The marks that its script drops; its "……" never matches a single character.
+_CMRC_MARKS = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"
 _CMRC_DROPPED = str.maketrans("", "", _CMRC_MARKS)
 _CHINESE = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 

@@ -6,6 +6,7 @@ from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.run import write_run_report
+from zhixing.evaluate.report.score import write_score_report
 
 __all__ = [
     "write_classification_report",
@@ -14,4 +15,5 @@ __all__ = [
     "write_evaluation_report",
     "write_labelled_report",
     "write_run_report",
+    "write_score_report",
 ]
