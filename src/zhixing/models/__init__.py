@@ -72,6 +72,9 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
 }
 """Which shapes an architecture has the roles for, by its kind."""
 
+USUAL: dict[Shape, str] = {"decoder": "llama", "encoder": "modernbert", "encoder-decoder": "marian"}
+"""The architecture that is meant where none is named."""
+
 
 def kinds(shape: Shape) -> list[str]:
     """Architectures that can take a shape."""
