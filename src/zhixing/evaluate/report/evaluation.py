@@ -17,8 +17,6 @@ NAMES = {
     "bits_per_byte": ("bits per byte", "每字节比特数"),
     "bits_per_character": ("bits per character", "每字符比特数"),
     "perplexity": ("perplexity", "困惑度"),
-    "masked_loss": ("loss at hidden tokens, nats", "遮盖词元的损失（奈特）"),
-    "masked_accuracy": ("accuracy at hidden tokens", "遮盖词元的准确率"),
     "accuracy": ("accuracy", "准确率"),
     "subset_accuracy": ("subset accuracy", "子集准确率"),
     "precision_macro": ("precision (macro)", "精确率（宏平均）"),
@@ -49,6 +47,8 @@ NAMES = {
     "has_answer_exact": ("exact match, answerable", "完全匹配率（有答案）"),
     "has_answer_f1": ("F1, answerable", "F1（有答案）"),
     "no_answer_accuracy": ("accuracy, unanswerable", "准确率（无答案）"),
+    "masked_loss": ("loss at hidden tokens, nats", "遮盖词元的损失（奈特）"),
+    "masked_accuracy": ("accuracy at hidden tokens", "遮盖词元的准确率"),
 }
 _SHOWN = 5  # of the best and worst predicted documents
 _SOURCES = 30
