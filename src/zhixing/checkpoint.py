@@ -13,6 +13,7 @@ No pickle: nothing in a checkpoint is ever executed. There is no file that point
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,18 +41,20 @@ from zhixing.train.recipe import Recipe
 MODEL, AVERAGE, OPTIMIZER, PROGRESS = "model.safetensors", "average.safetensors", "optimizer.safetensors", "progress.json"
 
 
-def save(run: Path, state: State, valid_loss: float | None, keep_last: int, history: dict[str, Any] | None = None) -> Path:
+def save(run: Path, state: State, cost: float | None, keep_last: int, history: dict[str, Any] | None = None) -> Path:
     """Write the checkpoint of a training at rest, then remove those that are neither among the newest `keep_last` nor the best.
 
+    cost: what its validation has given, as a number of which less is better; None where there was none at this step.
     `history` is the caller's own record (counters of early stopping and the like), given back by `restore`.
     """
     place = run / "checkpoints" / f"step-{state.step:07d}"
+    finite = cost if cost is not None and math.isfinite(cost) else None
     with new_folder(place, "checkpoint", extra={"step": state.step}) as folder:
         save_tensors(folder / MODEL, _weights(state.model))
         if state.ema is not None:
             save_tensors(folder / AVERAGE, {name: value.contiguous() for name, value in state.ema.items()})
         save_tensors(folder / OPTIMIZER, {name: value.contiguous() for name, value in state.optimizer.tensors().items()})
-        write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "valid_loss": valid_loss, "history": history or {}})
+        write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "cost": finite, "history": history or {}})
     _prune(run, keep_last)
     return place
 
@@ -131,7 +134,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     if not order:
         raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
     if checkpoint == "best":
-        order.sort(key=lambda place: -_valid_loss(place))
+        order.sort(key=lambda place: -_cost(place))
     for place in reversed(order):
         try:
             manifest = open_folder(place, "checkpoint", verify=True)
@@ -194,17 +197,17 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ArtifactError(path, f"cannot be read ({type(error).__name__}); the checkpoint is damaged") from None
 
 
-def _valid_loss(place: Path) -> float:
+def _cost(place: Path) -> float:
     with contextlib.suppress(UserError, KeyError, TypeError):
-        loss = read_json(place / PROGRESS)["valid_loss"]
-        if loss is not None:
-            return float(loss)
+        cost = read_json(place / PROGRESS)["cost"]
+        if cost is not None:
+            return float(cost)
     return float("inf")
 
 
 def _prune(run: Path, keep_last: int) -> None:
     kept = checkpoints(run)
-    keep = {*kept[-keep_last:], min(kept, key=_valid_loss)}
+    keep = {*kept[-keep_last:], min(kept, key=_cost)}
     for place in _all_but(kept, keep):
         aside = place.with_name(f".removed-{place.name}")
         place.rename(aside)  # at no instant is a half-removed folder to be seen under a checkpoint's name

@@ -5,7 +5,17 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from zhixing.models import Architecture, Decoder, DecoderModel, LlamaSettings, RNNSettings, build, flops_per_token, parameters
+from zhixing.models import (
+    Architecture,
+    CNNSettings,
+    Decoder,
+    DecoderModel,
+    LlamaSettings,
+    RNNSettings,
+    build,
+    flops_per_token,
+    parameters,
+)
 from zhixing.nn.losses import cross_entropy
 
 VOCABULARY = 61
@@ -17,6 +27,8 @@ ARCHITECTURES = {
     "rnn": RNNSettings(cell="rnn", layers=2, width=32),
     "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
     "gru": RNNSettings(cell="gru", layers=2, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(3,)),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(2, 3), dilation=2, activation="relu", tied=False),
 }
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 
@@ -223,7 +235,7 @@ def test_compiled_equals_eager(settings):
     model, tokens = perturbed(settings), ids(2, 16)
     if not model.repeated():
         pytest.skip("nothing here is compiled")
-    if settings != ARCHITECTURES["qwen3"]:
+    if settings not in (ARCHITECTURES["qwen3"], ARCHITECTURES["cnn"]):
         pytest.skip("one of the family is compiled: it takes half a minute")
     outcomes = []
     for compiled in (False, True):

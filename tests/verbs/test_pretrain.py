@@ -12,7 +12,7 @@ import tiny
 
 import zhixing as zx
 from zhixing.errors import ArtifactError, Interrupted, SettingError, UserError
-from zhixing.verbs.pretrain import read_log
+from zhixing.session import read_log
 
 SMALL = {
     "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.1, "objective.context": 16, "train.batch": 4,
@@ -52,7 +52,7 @@ def test_a_run_folder_has_everything(whole):
     for name in ("config.json", "plan.json", "lineage.json", "environment.json", "tokenizer.json", "baselines.json", "samples.json",
                  "metrics.jsonl", "result.json", "report.html", "eval/valid/report.json", "manifest.json"):  # fmt: skip
         assert (run / name).is_file(), name
-    rows = [r for r in read_log(run / "metrics.jsonl") if "loss" in r]
+    rows = [r for r in read_log(run) if "loss" in r]
     assert [r["step"] for r in rows] == list(range(1, 31))
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert result.steps == 30
@@ -82,7 +82,7 @@ def test_killed_and_continued_is_uninterrupted(data, whole, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert weights(tmp_path / "run") == weights(whole[0])
-    rows = [r["step"] for r in read_log(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    rows = [r["step"] for r in read_log(tmp_path / "run") if "loss" in r]
     assert rows == list(range(1, 31))
 
 
@@ -99,7 +99,7 @@ def test_a_signal_saves_and_says_so(data, tmp_path):
     with pytest.raises(Interrupted, match="the same command continues"):
         zx.pretrain(data, out=tmp_path / "run", settings={**SMALL, "train.steps": 5000})
     thread.join()
-    step = read_log(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
+    step = read_log(tmp_path / "run")[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{step:07d}").is_dir()
 
 
@@ -131,7 +131,7 @@ def test_continue_from_a_base(data, whole, tmp_path):
     run, result = whole
     # The run was cut short on purpose: further training from its weights starts near where it ended.
     more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={"train.steps": 12, "train.batch": 4, "train.compile": False})
-    first = next(r for r in read_log(tmp_path / "more" / "metrics.jsonl") if "loss" in r)
+    first = next(r for r in read_log(tmp_path / "more") if "loss" in r)
     assert first["loss"] < result.valid_loss + 1.0
     assert more.parameters == result.parameters
     with pytest.raises(SettingError, match="cannot be set together with --base"):
