@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from zhixing.config import Settings
 from zhixing.models.shapes import initialise
 from zhixing.nn.attention import Attention
-from zhixing.nn.mlp import MLP, Activation
+from zhixing.nn.mlp import ACTIVATIONS, MLP, Activation
 from zhixing.nn.padding import Tokens, positions, visible
 
 DEVIATION = 0.02
@@ -36,6 +35,8 @@ class BertSettings(Settings):
     """Hidden width of the MLP; default: 4 times the width."""
     positions: int = Field(512, ge=1)
     """Learned positions: the most tokens that a text may have."""
+    position_offset: int = Field(0, ge=0)
+    """Rows of the table of positions that no text uses: the first text position is this one (RoBERTa: 2)."""
     kinds: int = Field(2, ge=1)
     """Kinds of tokens: those of the first and of the second text in BERT, one in RoBERTa."""
     activation: Activation = "gelu"
@@ -103,7 +104,7 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.settings = settings
         self.embedding = nn.Embedding(vocabulary, settings.width)
-        self.positions = nn.Embedding(settings.positions, settings.width)
+        self.positions = nn.Embedding(settings.positions + settings.position_offset, settings.width)
         self.kinds = nn.Embedding(settings.kinds, settings.width)
         self.trunk = Trunk(settings)
         for part in self.modules():
@@ -123,7 +124,8 @@ class BertEncoder(nn.Module):
             ids, places, kinds = tokens.take(ids), tokens.take(places), None if kinds is None else tokens.take(kinds)
         # One kind of token: whatever kinds are told apart outside are all that one.
         told = torch.zeros_like(ids) if kinds is None or self.settings.kinds == 1 else kinds
-        states: Tensor = self.trunk(self.embedding(ids) + self.positions(places) + self.kinds(told), sees, tokens)
+        embedded = self.embedding(ids) + self.positions(places + self.settings.position_offset) + self.kinds(told)
+        states: Tensor = self.trunk(embedded, sees, tokens)
         return states if tokens is None else tokens.put(states)
 
     def repeated(self) -> list[nn.Module]:
@@ -132,18 +134,19 @@ class BertEncoder(nn.Module):
 
 
 class Transform(nn.Module):
-    """What states pass through before the head's matrix: a layer, GELU and a norm."""
+    """What states pass through before the head's matrix: a layer, the activation and a norm."""
 
     def __init__(self, settings: BertSettings) -> None:
         super().__init__()
         self.dense = nn.Linear(settings.width, settings.width)
+        self.activation = ACTIVATIONS[settings.activation]
         self.norm = nn.LayerNorm(settings.width, settings.norm_epsilon)
         initialise(self.dense.weight, DEVIATION)
         nn.init.zeros_(self.dense.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
-        after: Tensor = self.norm(F.gelu(self.dense(x)))
+        after: Tensor = self.norm(self.activation(self.dense(x)))
         return after
 
 

@@ -142,7 +142,7 @@ def _within(positions: Tensor, mask: Tensor | None, window: int | None) -> Tenso
     """`mask`, narrowed to the `window` tokens up to each."""
     if window is None or len(positions) <= window:
         return mask
-    back = positions[:, None] - positions
+    back = (positions[:, None] - positions)[None, None]
     return (back >= 0) & (back < window) if mask is None else mask & (back < window)
 
 

@@ -15,6 +15,7 @@ from zhixing.files import together, write_json, write_text
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
+    from zhixing.evaluate.classification import ClassificationResult
     from zhixing.evaluate.documents import Text
 
 
@@ -49,22 +50,31 @@ class EvaluateResult(Result):
 def evaluate(
     model: Annotated[Path, "A run folder, or a Hugging Face folder."],
     *,
-    data: Annotated[list[str] | None, "Texts, or a data folder (its validation part). Default: what the run was validated on."] = None,
+    data: Annotated[
+        list[str] | None,
+        "Texts, or a data folder (its validation part); for a classifier labelled texts. Default: what the run was validated on.",
+    ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
+    label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
+    pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
-) -> EvaluateResult:
-    """Measure bits per byte, bits per character and perplexity of a model on any text, with intervals.
+) -> EvaluateResult | ClassificationResult:
+    """Measure a model on any text, with intervals: bits per byte and perplexity of a language model, every metric of a classifier.
 
-    Intervals are bootstrapped over documents. Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
+    Intervals are bootstrapped over documents or texts (rates have Wilson's). Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
     from zhixing.evaluate.report import write_evaluation_report
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
+    from zhixing.tasks.artifact import is_classifier
 
+    if is_classifier(Path(model)):
+        return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
     loaded = open_model(Path(model), device)
     window, stride = check_window(loaded, window, stride)
     texts = list(default_texts(loaded) if data is None else documents.read(data))
@@ -100,6 +110,34 @@ def evaluate(
             write_text(place / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
             write_json(place / "report.json", result.model_dump())
             write_evaluation_report(place, folder.name)
+    return result
+
+
+def _classifier(
+    model: Path,
+    data: list[str] | None,
+    columns: tuple[str | None, str | None, str | None],
+    frame: tuple[int | None, int | None],
+    device: str,
+    out: Path | None,
+) -> ClassificationResult:
+    """Evaluate a classifier."""
+    from zhixing.evaluate.classification import evaluate_classifier
+    from zhixing.evaluate.report import write_classification_report
+    from zhixing.tasks.artifact import open_classifier
+    from zhixing.tasks.material import Columns
+
+    if data is None:
+        raise SettingError("data", f"is needed: {model} is a classifier, so name the labelled texts to evaluate it on")
+    if frame != (None, None):
+        raise SettingError("window", "and stride are for language models; a classifier sees what it was trained to see")
+    opened = open_classifier(model, device)
+    result, rows = evaluate_classifier(opened, data, Columns(*columns), str(model))
+    folder = out or model / "eval" / folder_name(data)
+    with together(folder) as place:
+        write_text(place / "examples.jsonl", "".join(rows))
+        write_json(place / "report.json", result.model_dump())
+        write_classification_report(place, folder.name)
     return result
 
 
