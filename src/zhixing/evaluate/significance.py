@@ -1,14 +1,11 @@
 """Intervals and paired tests for any metric, from the statistics of examples.
 
-1. A resample of N examples with replacement (Efron & Tibshirani 1993; Koehn 2004) is a vector of counts from Multinomial(N, 1/N); many of
-   them at once are a matrix W [R, N]. Equal rows are drawn together: a million texts of three classes are at most nine kinds of rows.
-2. The summed statistics of all resamples are W @ rows, and the metric scores these R sums: no example is ever copied. A metric that needs
-   the rows themselves (`SetMetric`) gets W.
-3. Two systems are compared on the same W, so that what makes a text hard for both cancels out; or by approximate randomisation (Noreen
-   1989), which swaps the outputs of the two for a random half of the examples, as would change nothing if they were alike.
-4. Resamples of few examples scatter too little. Intervals and p-values are widened as from the normal to Student's distribution, and by
+1. The metric scores the summed statistics of resamples (`resampling`), whose spread is its interval; a metric that needs the rows
+   themselves (`SetMetric`) gets the rows and their counts.
+2. Two systems are compared on the same resamples (paired bootstrap), or by swapping their outputs (approximate randomisation).
+3. Resamples of few examples scatter too little. Intervals and p-values are widened as from the normal to Student's distribution, and by
    sqrt(N / (N - 1)) (the expanded percentile interval, Hesterberg 2015).
-5. A rate (each example right or wrong) gets Wilson's interval (1927), which is honest also when all are right, and on request McNemar's
+4. A rate (each example right or wrong) gets Wilson's interval (1927), which is honest also when all are right, and on request McNemar's
    test (1947).
 
 `estimates` and `differences` do all this for several metrics at once, and give what verbs print.
@@ -17,7 +14,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -25,15 +22,11 @@ import numpy as np
 from scipy import special
 
 from zhixing.console import warn
+from zhixing.evaluate.resampling import RESAMPLES, SEED, Pairs, blocks, resampled, resampled_pairs, swapped_pairs
 from zhixing.metrics import AnyMetric, Rate, Rows, SetMetric
 
-RESAMPLES = 2000
-SEED = 12345
 FEW = 20
 """Examples below which an interval by resampling is too narrow to be trusted."""
-BLOCKS = 5000
-"""More rows than that are first summed in random blocks, all of one size: sums of resampled blocks scatter as sums of resampled rows do."""
-_PORTION = 1_000_000  # counts that exist at a time
 _SET_COUNTS, _LEAST, _ENOUGH = 5_000_000, 150, 300
 # A `SetMetric` looks at every row of every resample. Of very many rows it gets fewer resamples; where these are too few for quantiles,
 # their standard deviation is used.
@@ -63,38 +56,6 @@ class Difference:
     p: float
 
 
-def resampled(rows: Rows, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[tuple[Rows, Rows]]:
-    """Distinct rows [M, K], and how often each stands in r resamples, [r, M] at a time; the same for the same rows and seed."""
-    generator = np.random.default_rng(seed)
-    kinds, held = distinct(rows)
-    portion = max(1, min(resamples, _PORTION // len(kinds)))
-    for start in range(0, resamples, portion):
-        size = min(portion, resamples - start)
-        if len(kinds) < len(rows):
-            counts = generator.multinomial(len(rows), held / len(rows), size=size)
-        else:  # the same, and three times as fast
-            drawn = generator.integers(0, len(rows), size=(size, len(rows))) + np.arange(size)[:, None] * len(rows)
-            counts = np.bincount(drawn.ravel(), minlength=size * len(rows)).reshape(size, len(rows))
-        yield kinds, counts.astype(np.float64)
-
-
-def distinct(rows: Rows) -> tuple[Rows, Rows]:
-    """The different rows [M, K] and how many there are of each [M]; all of them, once each, where hardly any are equal."""
-    some = rows[:: max(1, len(rows) // 1000)]
-    if len(np.unique(some, axis=0)) <= 0.5 * len(some):
-        kinds, held = np.unique(rows, axis=0, return_counts=True)
-        return kinds, held.astype(np.float64)
-    return rows, np.ones(len(rows))
-
-
-def blocks(rows: Rows, seed: int = SEED) -> Rows:
-    """At most `BLOCKS` sums [M, K] of rows [N, K] taken at random; the rows themselves if they are so few, or few kinds."""
-    if len(rows) <= BLOCKS or len(distinct(rows)[0]) <= BLOCKS:
-        return rows
-    size = -(-len(rows) // BLOCKS)
-    return np.asarray(np.add.reduceat(rows[np.random.default_rng(seed).permutation(len(rows))], np.arange(0, len(rows), size), axis=0))
-
-
 def _for_sets(rows: Rows, resamples: int) -> int:
     return min(resamples, max(_LEAST, _SET_COUNTS // len(rows)))
 
@@ -117,21 +78,21 @@ def intervals(
 ) -> list[Estimate]:
     """`interval` of several metrics on the same resamples."""
     drawn: list[list[Rows]] = [[] for _ in metrics]
-    summed = [i for i, metric in enumerate(metrics) if not isinstance(metric, Rate | SetMetric)]
-    sets = [i for i, metric in enumerate(metrics) if isinstance(metric, SetMetric)]
+    summed = [(m, drawn[i]) for i, m in enumerate(metrics) if not isinstance(m, Rate | SetMetric)]
+    sets = [(m, drawn[i]) for i, m in enumerate(metrics) if isinstance(m, SetMetric)]
     for kinds, counts in resampled(blocks(rows, seed), resamples, seed) if summed else ():
         totals = counts @ kinds
-        for i in summed:
-            drawn[i].append(metrics[i].score(totals))
+        for metric, found in summed:
+            found.append(metric.score(totals))
     for kinds, counts in resampled(rows, _for_sets(rows, resamples), seed) if sets else ():
-        for i in sets:
-            drawn[i].append(metrics[i].score_sets(kinds, counts))
-    found = []
-    for metric, scored in zip(metrics, drawn, strict=True):
-        observed = value(metric, rows)
-        low, high = wilson(metric.hits(rows), level) if isinstance(metric, Rate) else _bounds(np.concatenate(scored), len(rows), level)
-        found.append(Estimate(observed, low, high))
-    return found
+        for ranked, found in sets:
+            found.append(ranked.score_sets(kinds, counts))
+    estimated = []
+    for one, scored in zip(metrics, drawn, strict=True):
+        observed = value(one, rows)
+        low, high = wilson(one.hits(rows), level) if isinstance(one, Rate) else _bounds(np.concatenate(scored), len(rows), level)
+        estimated.append(Estimate(observed, low, high))
+    return estimated
 
 
 def _bounds(scored: Rows, count: int, level: float) -> tuple[float, float]:
@@ -186,8 +147,8 @@ def paired_all(
     """`paired` for several metrics on the same resamples."""
     if a.shape != b.shape:
         raise ValueError(f"paired rows must be of the same examples, not {len(a)} and {len(b)}")
-    strayed = _drawn(metrics, a, b, resamples, seed, _resampled_pairs)
-    swapped = _drawn(metrics, a, b, resamples, seed, _swapped_pairs) if test == "permutation" else None
+    strayed = _drawn(metrics, a, b, resamples, seed, resampled_pairs)
+    swapped = _drawn(metrics, a, b, resamples, seed, swapped_pairs) if test == "permutation" else None
     count = len(a)
     found = []
     for i, metric in enumerate(metrics):
@@ -222,10 +183,6 @@ def _widened(p: float, count: int) -> float:
     return float(2 * special.stdtr(max(1, count - 1), special.ndtri(p / 2) / _spread(count)))
 
 
-Pairs = Iterator[tuple[Rows, Rows, Rows, Rows]]
-"""Rows of A and their counts in r sets, rows of B and theirs."""
-
-
 def _drawn(
     metrics: Sequence[AnyMetric], a: Rows, b: Rows, resamples: int, seed: int, draw: Callable[[Rows, int, int], Pairs]
 ) -> list[Rows]:
@@ -239,28 +196,9 @@ def _drawn(
             differences[metric.name].append(metric.score(totals_b) - metric.score(totals_a))
     sets = [metric for metric in metrics if isinstance(metric, SetMetric)]
     for rows_a, counts_a, rows_b, counts_b in draw(both, _for_sets(both, resamples), seed) if sets else ():
-        for metric in sets:
-            differences[metric.name].append(metric.score_sets(rows_b, counts_b) - metric.score_sets(rows_a, counts_a))
+        for ranked in sets:
+            differences[ranked.name].append(ranked.score_sets(rows_b, counts_b) - ranked.score_sets(rows_a, counts_a))
     return [np.concatenate(differences[metric.name]) for metric in metrics]
-
-
-def _resampled_pairs(both: Rows, resamples: int, seed: int) -> Pairs:
-    """The same resamples of A and B, whose rows stand side by side."""
-    for kinds, counts in resampled(both, resamples, seed):
-        rows_a, rows_b = (np.ascontiguousarray(half) for half in np.split(kinds, 2, axis=1))
-        yield rows_a, counts, rows_b, counts
-
-
-def _swapped_pairs(both: Rows, resamples: int, seed: int) -> Pairs:
-    """A and B, whose rows stand side by side, with the outputs for a random half of the examples swapped."""
-    generator = np.random.default_rng(seed)
-    kinds, held = distinct(both)
-    rows = np.concatenate(np.split(kinds, 2, axis=1))
-    portion = max(1, min(resamples, _PORTION // len(rows)))
-    for start in range(0, resamples, portion):
-        size = (min(portion, resamples - start), len(kinds))
-        stay = generator.binomial(held.astype(np.int64), 0.5, size=size).astype(np.float64)
-        yield rows, np.concatenate([stay, held - stay], axis=1), rows, np.concatenate([held - stay, stay], axis=1)
 
 
 def mcnemar(a: Rows, b: Rows, form: McNemar = "exact") -> float:

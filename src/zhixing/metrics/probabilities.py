@@ -133,15 +133,19 @@ def _area(curve: str, positive: Rows, likeness: Rows, counts: Rows) -> Rows:
     """Area [R] for one class: texts [N] that are of it and how likely they seem. NaN where there are none within or none outside."""
     order = np.argsort(-likeness, kind="stable")
     starts = np.flatnonzero(np.diff(likeness[order], prepend=np.inf))  # of runs of the same value, which no threshold parts
-    weights = counts[:, order].astype(np.float64)
-    within = np.add.reduceat(weights * positive[order], starts, axis=1)
-    outside = np.add.reduceat(weights * (1 - positive[order]), starts, axis=1)
-    hits, alarms = np.cumsum(within, axis=1), np.cumsum(outside, axis=1)
-    if curve == "roc":
-        area = (outside * (hits - within / 2)).sum(1)
-        return ratio(area, hits[:, -1] * alarms[:, -1])
-    precision = ratio(hits, hits + alarms, 0)
-    return np.where(alarms[:, -1] > 0, ratio((within * precision).sum(1), hits[:, -1]), np.nan)
+    weights = counts.take(order, axis=1)
+    within = weights * positive[order]
+    if len(starts) < len(order):
+        weights, within = (np.add.reduceat(part, starts, axis=1) for part in (weights, within))
+    hits = np.cumsum(within, axis=1)
+    positives = hits[:, -1].copy()
+    negatives = weights.sum(1) - positives
+    if curve == "roc":  # pairs in the right order, equal ones half
+        ordered = np.einsum("rn,rn->r", weights - within, hits) - np.einsum("rn,rn->r", weights - within, within) / 2
+        return ratio(ordered, positives * negatives)
+    seen = np.cumsum(weights, axis=1)
+    np.divide(hits, seen, out=hits, where=seen > 0)
+    return np.where(negatives > 0, ratio(np.einsum("rn,rn->r", within, hits), positives), np.nan)
 
 
 PROBABILITIES: tuple[AnyMetric, ...] = (LogLoss(), Brier(), CalibrationError(), Area("roc"), Area("pr"))

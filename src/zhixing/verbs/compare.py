@@ -84,17 +84,9 @@ def compare(
     rows = [score(s, (t.text for t in texts), *frame, total=len(texts)).rows for s, frame in zip(systems, frames, strict=True)]
     same = systems[0].tokenizer.fingerprint == systems[1].tokenizer.fingerprint
     parts = [f"window:{w}|stride:{s}|tok:{m.tokenizer.fingerprint[:8]}" for m, (w, s) in zip(systems, frames, strict=True)]
-    signature = (
-        f"v1|a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}|test:paired-bootstrap|resamples:{significance.RESAMPLES}"
-    )
-    found = {}
-    for metric in LANGUAGE_MODEL:
-        if metric.name == "perplexity" and not same:
-            continue
-        d = significance.paired(metric, rows[0], rows[1])
-        found[metric.name] = Comparison(
-            a=d.a, b=d.b, difference=d.difference, low=d.low, high=d.high, p=d.p, signature=f"{metric.name}|{signature}"
-        )
+    about = f"a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}"
+    asked = [metric for metric in LANGUAGE_MODEL if same or metric.name != "perplexity"]
+    found = {name: Comparison(**d) for name, d in significance.differences(asked, rows[0], rows[1], about).items()}
     return CompareResult(
         a=str(a), b=str(b), data=data or ["validation part"], documents=len(texts), metrics=found, verdict=_verdict(found, len(texts))
     )

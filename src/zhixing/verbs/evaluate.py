@@ -85,15 +85,8 @@ def evaluate(
         warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
     if len(texts) < significance.FEW:
         warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
-    signature = (
-        f"v1|window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
-    )
-    metrics = {}
-    for metric in LANGUAGE_MODEL:
-        estimate = significance.interval(metric, scored.rows)
-        metrics[metric.name] = MetricResult(
-            value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
-        )
+    about = f"window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}"
+    metrics = {name: MetricResult(**found) for name, found in significance.estimates(LANGUAGE_MODEL, scored.rows, about).items()}
     result = EvaluateResult(
         model=str(model),
         fingerprint=loaded.fingerprint,

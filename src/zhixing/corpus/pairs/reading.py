@@ -112,7 +112,7 @@ def _pieces(name: str) -> Iterator[str]:
         raise InputError(name, f"cannot be read ({reason(error)})") from None
 
 
-def _lines(name: str) -> Iterator[tuple[int, str | None, str]]:
+def text_lines(name: str) -> Iterator[tuple[int, str | None, str]]:
     r"""Lines without their ends, split at `\n` alone; None for one that is too long."""
     for number, line, start in lines(_pieces(name), MAX_LINE):
         yield number, None if line is None else line.removesuffix("\n").removesuffix("\r"), start
@@ -122,10 +122,10 @@ def aligned(source: str, target: str) -> Iterator[Item]:
     """Pairs of two files, line by line. Raises `InputError` where one ends before the other, with the place where they seem to part."""
     if STDIN in (source, target):
         raise InputError(STDIN, "aligned texts are read from two files")
-    for count, (one, other) in enumerate(zip_longest(_lines(source), _lines(target)), start=1):
+    for count, (one, other) in enumerate(zip_longest(text_lines(source), text_lines(target)), start=1):
         if one is None or other is None:
-            lengths = [sum(1 for _ in _lines(name)) for name in (source, target)]
-            place = first_shift([line or "" for _, line, _ in _lines(source)], [line or "" for _, line, _ in _lines(target)])
+            lengths = [sum(1 for _ in text_lines(name)) for name in (source, target)]
+            place = first_shift([line or "" for _, line, _ in text_lines(source)], [line or "" for _, line, _ in text_lines(target)])
             hint = f"; they seem to part at line {place + 1}" if place is not None else ""
             raise InputError(source, f"has {lengths[0]} lines, and {target} has {lengths[1]}{hint}")
         yield _pair(source, count, one[1], other[1])
@@ -201,13 +201,13 @@ def _rows(name: str, form: Literal["csv", "tsv"]) -> Iterator[tuple[int, list[st
         entries = ((number, line) for number, line, _ in lines(_pieces(name), MAX_LINE) if line is not None)
         yield from tables.parsed("csv", entries, MAX_LINE)
         return
-    for number, line, _ in _lines(name):
+    for number, line, _ in text_lines(name):
         yield number, f"longer than {MAX_LINE} characters" if line is None else line.split("\t")
 
 
 def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None]) -> Iterator[Item]:
     """JSON lines: {"source", "target"}, {"en", "zh"}, or the hub's {"translation": {"en", "zh"}}."""
-    for number, line, start in _lines(name):
+    for number, line, start in text_lines(name):
         if line is not None and not line.strip():
             continue
         try:
