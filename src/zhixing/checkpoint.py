@@ -32,7 +32,7 @@ from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
-from zhixing.models.shapes import DecoderModel
+from zhixing.models.shapes import DecoderModel, Model
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
@@ -122,7 +122,7 @@ def clear_partial(run: Path) -> None:
 class Loaded:
     """A model that is ready to be used, with what belongs to it."""
 
-    model: DecoderModel
+    model: Model
     tokenizer: Tokenizer
     context: int
     """Tokens that the model was trained to see at once."""
@@ -133,14 +133,25 @@ class Loaded:
     data: Path | None
     """The data folder it was trained on, where that is known."""
     device: torch.device
+    new_head: bool = False
+    """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
+
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        if not isinstance(self.model, DecoderModel):
+            raise ArtifactError(self.path, f"is an {self.model.shape}; a decoder is needed here")
+        return self.model
 
 
 def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "last"] = "best") -> Loaded:
-    """Open a run folder (its best checkpoint by validation, or its last) or a Hugging Face folder for use.
+    """Open a run folder (its best checkpoint by validation, or its last), a Hugging Face folder, or a model by its name for use.
 
     Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
     """
     path, target = Path(path), devices.pick(device)
+    if not path.exists() and pretrained.is_name(str(path)):
+        path = pretrained.locate(path)
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
@@ -161,7 +172,6 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
         weights = AVERAGE if AVERAGE in manifest["files"] else MODEL
         _load_weights(model, place / weights)
         data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
-        assert isinstance(model, DecoderModel)
         return Loaded(
             model.to(target).eval(),
             tokenizer,
@@ -185,8 +195,9 @@ def read_recipe(run: Path) -> Recipe:
 
 def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
-    fingerprint = sha256(sorted(path.glob("*.safetensors"))[0]) if any(path.glob("*.safetensors")) else ""
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+    files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+    fingerprint = sha256(files[0])
+    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, found.new_head)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

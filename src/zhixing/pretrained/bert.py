@@ -143,8 +143,8 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     else:
         ours |= take("head.transform.dense", names["transform.dense"], width, width)
         ours |= take("head.transform.norm", names["transform.norm"], width)
-        bias = names["bias"] if names["bias"] in tensors else f"{names['matrix']}.bias"
-        ours["head.bias"] = tensors.take(bias, vocabulary)
+        places = [names["bias"], f"{names['matrix']}.bias"]  # the same where the matrix is the embedding's; else the second counts
+        ours["head.bias"] = tensors.take(next((n for n in places[:: 1 if settings.tied else -1] if n in tensors), places[0]), vocabulary)
         if not settings.tied:
             ours["head.weight"] = tensors.take(f"{names['matrix']}.weight", vocabulary, width)
     copies = r"|(cls\.predictions|lm_head)\.(decoder\.(weight|bias)|bias)$"  # of the embedding and of the bias

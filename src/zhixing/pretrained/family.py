@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,10 @@ def their_activation(ours: str) -> str:
     return next(name for name, known in ACTIVATIONS.items() if known == ours)
 
 
-def described[S: Settings](
+S = TypeVar("S", bound=Settings)
+
+
+def described(
     config: Mapping[str, Any], where: Path, kind: type[S], ours: Mapping[str, Any], strange: Mapping[str, bool], context: str
 ) -> tuple[S, int, int]:
     """The settings of `kind`, the vocabulary and the context (which stands under that name).
@@ -92,7 +95,7 @@ def described[S: Settings](
         vocabulary, positions = int(config["vocab_size"]), int(config[context])
         if min(vocabulary, positions) < 1:
             raise ValueError(f"vocab_size {vocabulary}, {context} {positions}")
-        return resolve(kind, {name: value for name, value in ours.items() if value is not None}), vocabulary, positions
+        return resolve(kind, dict(ours)), vocabulary, positions
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(where, f"is not the config of a {name} model ({error})") from None
     except UserError as error:

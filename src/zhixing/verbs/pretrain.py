@@ -141,7 +141,7 @@ def starting_point(base: Path | None, data: Path, chosen: Mapping[str, Any]) -> 
     shape = {f"model.{name}": value for name, value in loaded.model.settings.model_dump().items() if value is not None}
 
     def start() -> DecoderModel:
-        return open_model(Path(base), "cpu").model
+        return open_model(Path(base), "cpu").decoder
 
     return start, {"objective.context": loaded.context, **shape, **chosen}
 
