@@ -11,7 +11,7 @@ import torch
 
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import new_folder
-from zhixing.models import BertSettings, LlamaSettings, MarianSettings, ModernBertSettings, build
+from zhixing.models import LlamaSettings, MarianSettings, ModernBertSettings, build
 from zhixing.nn.losses import IGNORE
 from zhixing.objectives import (
     CausalSettings,
@@ -26,7 +26,7 @@ from zhixing.objectives import (
 from zhixing.objectives.seq2seq import Ends
 from zhixing.pairs import Pairs
 from zhixing.store import Store, StoreWriter
-from zhixing.tokenizer.tokenizer import HOLES, MASK, sentinel
+from zhixing.tokenizer.tokenizer import HOLES, MASKS, sentinel
 from zhixing.train import loop
 from zhixing.train.loop import State, TrainSettings
 from zhixing.train.optim import Optimizer, OptimSettings
@@ -171,7 +171,7 @@ def test_it_is_learnt(name, store, precision):
 
 def test_hidden_tokens_follow_their_statistics(tmp_path):
     """80 / 10 / 10 of `ratio`, evenly over places and over tokens: chi-square on a million positions."""
-    marked = tiny.tokenizer().with_marks([MASK[0]])
+    marked = tiny.tokenizer().with_marks([MASKS[0]])
     draw = np.random.default_rng(0)
     with new_folder(tmp_path / "data", "data", extra={"fingerprint": "f" * 64}) as folder:
         with StoreWriter(folder, "train", marked.vocabulary) as writer:
@@ -179,9 +179,9 @@ def test_hidden_tokens_follow_their_statistics(tmp_path):
                 writer.add([*draw.integers(5, 300, 49), marked.end], 100, 100)
     task = make(MaskedSettings(context=100, whole_words=False), Store(tmp_path / "data", "train"), 7, marked)
     # 10,000 windows of 100 tokens
-    windows, _ = task.samples.batch(0, 10_000)
     batch = task.batch(0, 10_000)
-    ids, seen, targets = windows[:, :-1], batch["ids"].numpy(), batch["targets"].numpy()
+    ids = np.stack([task.window(task.samples.start(number))[0] for number in range(10_000)])
+    seen, targets = batch["ids"].numpy(), batch["targets"].numpy()
     text = ids != marked.end
     hidden = targets != IGNORE
     assert not hidden[~text].any()
@@ -207,8 +207,7 @@ def test_whole_words_are_hidden(store):
     for step in range(20):
         batch = task.batch(step, 8)
         for row, number in enumerate(task.samples.numbers(step, 8)):
-            start = task.samples.start(number)
-            begins = task.words.read(start, start + 32)
+            _, begins, _ = task.window(task.samples.start(number))
             words = np.split(batch["targets"][row].numpy() != IGNORE, np.flatnonzero(begins[1:]) + 1)
             broken += sum(0 < word.sum() < len(word) for word in words)
             hidden_words += sum(word.all() for word in words)
@@ -251,7 +250,7 @@ def test_a_spoilt_text_keeps_its_tokens(store):
     settings = DenoiseSettings(context=64, ratio=0.3, noise="text")
     marked = with_marks(settings, tiny.tokenizer())
     task = make(settings, store, 3, marked)
-    mask, moved = marked.need(MASK), 0
+    mask, moved = marked.need(MASKS), 0
     for step in range(20):
         batch = task.batch(step, 8)
         assert (batch["targets"][:, :-1] == batch["ids"][:, 1:]).all()
@@ -314,13 +313,20 @@ def test_an_objective_that_does_not_fit_is_said(store):
             make(SETTINGS[name], store, 1, tiny.tokenizer())
 
 
-def test_bert_reads_its_own_mark_of_a_start(store):
-    """Where a tokenizer has a [CLS], it stands before a document, in place of the end of the one before it."""
-    own = tiny.tokenizer("wordpiece", None).with_marks([])
-    from zhixing.objectives.masked import Hiding
-
-    hiding = Hiding(own, 0.15)
-    ids = np.array([[own.end, *own.encode("the quick brown fox")[:3]]])
-    seen, _ = hiding.draw(ids, np.ones(ids.shape, dtype=bool), [(1, 1)])
-    assert seen[0, 0] == own.mark(("[CLS]",)) != own.end
-    assert BertSettings().positions >= 512
+def test_documents_stand_between_marks(store, tmp_path):
+    """As `frame` sets them around a text; each document is a segment of its own, and words are those of the whole text."""
+    own = tiny.tokenizer("wordpiece", None)
+    texts = ["Knowing is the beginning of doing.", "知是行之始，行是知之成。", "dogs"]
+    with new_folder(tmp_path / "data", "data", extra={"fingerprint": "f" * 64}) as folder:
+        with StoreWriter(folder, "train", own.vocabulary) as writer:
+            for text in texts:
+                writer.add([*own.encode(text), own.end], len(text.encode()), len(text))
+    task = make(MaskedSettings(context=18), Store(tmp_path / "data", "train"), 1, own)
+    ids, _, segments = task.window(0)
+    framed = [[own.cls, *own.encode(text), own.end] for text in texts]
+    flat = [token for row in framed for token in row]
+    assert ids.tolist() == flat[:18]
+    assert segments.tolist() == [n for n, row in enumerate(framed, start=1) for _ in row][:18]
+    inside, _, segments = task.window(3)
+    assert inside.tolist() == flat[4:22]
+    assert segments[0] == 0 and segments.max() == 2 - (len(framed[0]) + len(framed[1]) > 22)

@@ -30,7 +30,7 @@ from zhixing.models.shapes import EncoderDecoderModel, Shape
 from zhixing.nn.losses import IGNORE
 from zhixing.objectives.objective import Batch, predicted
 from zhixing.store import Ids, Samples, Store
-from zhixing.tokenizer.tokenizer import MASK, Tokenizer, sentinel
+from zhixing.tokenizer.tokenizer import MASKS, Tokenizer, sentinel
 
 SENTENCE_ENDS = ("。", "！", "？", ".", "!", "?", "\n")
 
@@ -61,7 +61,7 @@ class DenoiseSettings(Settings):
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids."""
-        return tuple(sentinel(n) for n in range(self.counts[1] + 1)) if self.noise == "spans" else (MASK,)
+        return tuple(sentinel(n) for n in range(self.counts[1] + 1)) if self.noise == "spans" else (MASKS,)
 
     @model_validator(mode="after")
     def _room(self) -> Self:

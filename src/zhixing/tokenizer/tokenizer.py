@@ -23,10 +23,8 @@ _PADS = (PAD, "<pad>", "[PAD]")
 _ENCODERS = (("[CLS]", "[SEP]", "[MASK]"), ("<s>", "</s>", "<mask>"))
 """What opens and closes a text, and what hides a token of it, in BERT and in RoBERTa."""
 
-MASK = ("<|mask|>", "[MASK]", "<mask>")
+MASKS = (MASK, "[MASK]", "<mask>")
 """What a hidden token is replaced by: our name, and those that other tokenizers have for it."""
-START = ("[CLS]", "<s>")
-"""What BERT and RoBERTa set before a text; where there is none, the mark of an end stands there."""
 HOLES = ("<|prefix|>", "<|fim_prefix|>"), ("<|suffix|>", "<|fim_suffix|>"), ("<|middle|>", "<|fim_middle|>")
 """Marks of a text to be filled in: what stands before the hole, what stands after it, what was in it."""
 
