@@ -159,9 +159,7 @@ def test_packed_equals_alone(settings):
     alone = torch.cat([model(piece[None])[0] for row, cut in zip(tokens, cuts, strict=True) for piece in row.split(cut)])
     near(packed.flatten(0, 1), alone)
     weight = torch.randn(alone.shape, generator=torch.Generator().manual_seed(3))
-    for a, b in zip(
-        gradients(model, (packed.flatten(0, 1) * weight).sum()), gradients(model, (alone * weight).sum()), strict=True
-    ):
+    for a, b in zip(gradients(model, (packed.flatten(0, 1) * weight).sum()), gradients(model, (alone * weight).sum()), strict=True):
         near(a, b, 1e-3)
     mask = torch.arange(20) < torch.tensor([18, 20])[:, None]  # the last document of the first row ends before the row does
     near(model(tokens, mask, segments=segments)[0, 6:18], model(tokens[:1, 6:18])[0])

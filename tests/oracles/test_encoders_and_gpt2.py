@@ -359,7 +359,9 @@ def test_minilm_of_the_catalogue():
     assert len(sentences) == 100
     theirs = words(sentences, padding=True, return_tensors="pt")
     framed = found.tokenizer.frame(sentences)
-    assert [row.ids for row in framed] == [row[: n] for row, n in zip(theirs["input_ids"].tolist(), theirs["attention_mask"].sum(1), strict=True)]
+    assert [row.ids for row in framed] == [
+        row[:n] for row, n in zip(theirs["input_ids"].tolist(), theirs["attention_mask"].sum(1), strict=True)
+    ]
     mask = theirs["attention_mask"].bool()
     expected = oracle(**theirs).last_hidden_state
     assert (found.model(theirs["input_ids"], mask, kinds=theirs["token_type_ids"]) - expected)[mask].abs().max() <= 1e-4

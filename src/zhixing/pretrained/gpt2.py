@@ -100,7 +100,10 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     if not settings.tied:
         ours["head.weight"] = tensors.take("lm_head.weight", vocabulary, width)
     # Masks that follow from the settings, and the embedding once more.
-    tensors.settle(rf"{prefix}h\.\d+\.attn\.(masked_)?bias$" + (r"|lm_head\.weight$" if settings.tied else ""), others=r"score\.|multiple_choice_head\.")
+    tensors.settle(
+        rf"{prefix}h\.\d+\.attn\.(masked_)?bias$" + (r"|lm_head\.weight$" if settings.tied else ""),
+        others=r"score\.|multiple_choice_head\.",
+    )
     return ours, False
 
 

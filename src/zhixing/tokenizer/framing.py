@@ -50,7 +50,9 @@ def usual(inner: tokenizers.Tokenizer, cls: int | None, sep: int | None, end: in
     first, last = str(inner.id_to_token(cls)), str(inner.id_to_token(sep))
     # A list and not "[CLS] $A ...", which would be cut at the blanks of a mark.
     return processors.TemplateProcessing(
-        single=[first, "$A:0", f"{last}:0"], pair=[first, "$A:0", f"{last}:0", "$B:1", f"{last}:1"], special_tokens=[(first, cls), (last, sep)]
+        single=[first, "$A:0", f"{last}:0"],
+        pair=[first, "$A:0", f"{last}:0", "$B:1", f"{last}:1"],
+        special_tokens=[(first, cls), (last, sep)],
     )
 
 
@@ -92,7 +94,9 @@ def windows(processor: processors.PostProcessor, question: Encoding, text: Encod
     """Rows of a question and a part of a text each; see `Tokenizer.windows`."""
     room = longest - processor.num_special_tokens_to_add(True) - len(question)
     if room <= overlap:
-        raise InputError("question", f"has {len(question)} tokens and leaves {max(0, room)} of {longest} for the text, of which {overlap} overlap")
+        raise InputError(
+            "question", f"has {len(question)} tokens and leaves {max(0, room)} of {longest} for the text, of which {overlap} overlap"
+        )
     total = len(text)
     text.truncate(room, stride=overlap)
     return [_row(processor.process(question, part), total - len(part)) for part in (text, *text.overflowing)]

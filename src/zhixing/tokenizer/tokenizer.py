@@ -58,7 +58,9 @@ class Tokenizer:
         self.pad = self.end if pad is None else self._id(pad)
         self.cls, self.sep, self.mask = self._encoder_marks()
         """What opens and closes a text for an encoder, and what hides a token; None for a tokenizer that was not made for one."""
-        self._frame = inner.post_processor if framing.marks(inner.post_processor) else framing.usual(self._inner, self.cls, self.sep, self.end)
+        self._frame = (
+            inner.post_processor if framing.marks(inner.post_processor) else framing.usual(self._inner, self.cls, self.sep, self.end)
+        )
         tree = json.loads(inner.to_str())
         model = tree["model"]
         vocabulary = model["vocab"] if isinstance(model["vocab"], dict) else {piece for piece, _ in model["vocab"]}
