@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "export")
 TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
-_ELSEWHERE = {"open_model": "checkpoint", "Predictor": "predict", "Translator": "tasks.translation.artifact", "UserError": "errors", "ZhixingError": "errors"}
+_ELSEWHERE = {
+    "open_model": "checkpoint",
+    "Predictor": "predict",
+    "Translator": "tasks.translation.artifact",
+    "UserError": "errors",
+    "ZhixingError": "errors",
+}
 
 __all__ = [
     "Predictor",

@@ -26,7 +26,11 @@ LENGTHS = (10, 25, 50, 100, 200)
 
 
 def evaluated(
-    translator: Translator, sources: Sequence[str], references: Sequence[str] | Sequence[Sequence[str]], folder: Path | None, about: str = ""
+    translator: Translator,
+    sources: Sequence[str],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    folder: Path | None,
+    about: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Translate, score and, where a folder is given, write `report.json` and `examples.jsonl`; returns {name: {value, low, high, signature}}.
 

@@ -26,7 +26,9 @@ def report():
     dropped = [Dropped("t.tsv", 99, "label", "its text is empty"), Dropped("t.tsv", 100, "label", "its text is empty")]
     found = Labelled("single", TRAIN, dropped, ["something was found out"])
     tokens = {"train": [9] * 45 + [500], "valid": [3, 3]}
-    return examine({"train": TRAIN, "valid": VALID}, found, tokens=tokens, window=128, dropped=[Dropped("v.tsv", 3, "label", "its label 'x' is odd")])
+    return examine(
+        {"train": TRAIN, "valid": VALID}, found, tokens=tokens, window=128, dropped=[Dropped("v.tsv", 3, "label", "its label 'x' is odd")]
+    )
 
 
 def test_it_is_json(report):
@@ -43,7 +45,10 @@ def test_classes_and_lengths(report):
 def test_copies_contradictions_and_overlap(report):
     assert report["duplicates"]["texts"] == 1
     assert [row["where"] for row in report["duplicates"]["examples"][0]["rows"]] == ["t.tsv:1", "t.tsv:2", "v.tsv:1"]
-    assert report["conflicts"]["examples"][0]["rows"] == [{"where": "t.tsv:3", "label": "positive"}, {"where": "t.tsv:4", "label": "negative"}]
+    assert report["conflicts"]["examples"][0]["rows"] == [
+        {"where": "t.tsv:3", "label": "positive"},
+        {"where": "t.tsv:4", "label": "negative"},
+    ]
     assert report["overlap"]["valid"]["examples"] == [{"where": "v.tsv:1", "in_training": "t.tsv:1", "text": "a good  film"}]
 
 

@@ -63,7 +63,9 @@ def test_every_form_gives_the_same_examples(name, tmp_path):
 
 
 def test_parquet(tmp_path):
-    pq.write_table(pa.table({"id": list(range(len(ROWS))), "text": [a for a, _ in ROWS], "label": [b for _, b in ROWS]}), tmp_path / "x.parquet")
+    pq.write_table(
+        pa.table({"id": list(range(len(ROWS))), "text": [a for a, _ in ROWS], "label": [b for _, b in ROWS]}), tmp_path / "x.parquet"
+    )
     assert pairs(load(tmp_path / "x.parquet")) == ROWS
 
 

@@ -108,8 +108,11 @@ class Translator:
         with torch.device("meta"):
             model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
         try:
-            model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
-        except (SafetensorError, RuntimeError) as error:
+            weights = safetensors.torch.load_file(path / WEIGHTS)
+            if recipe.vocabulary.joint:
+                weights["decoder.embedding.weight"] = weights["encoder.embedding.weight"]
+            model.load_state_dict(weights, assign=True)
+        except (SafetensorError, RuntimeError, KeyError) as error:
             raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
         if recipe.vocabulary.joint:
             model.encoder.embedding = model.decoder.embedding
@@ -189,7 +192,10 @@ def write(
     golden: Sequence[str],
 ) -> Task:
     """Write weights and `task.json` of a trained model, which lies on the CPU, into its run folder."""
-    save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
+    weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    if recipe.vocabulary.joint:  # one embedding under two names
+        del weights["decoder.embedding.weight"]
+    save_tensors(run / WEIGHTS, weights)
     task = Task(
         task="translate",
         source_language=languages[0],

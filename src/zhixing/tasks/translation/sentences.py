@@ -68,14 +68,12 @@ def cut(text: str, fits: Callable[[str], bool]) -> Pieces:
             for part, inside in _parts(sentence, fits):
                 forced += inside
                 parts.append(part)
-        pieces += [_stripped(part) for part in parts[:-1]]
-        pieces.append(Piece(parts[-1].strip(), gap))
+        for part in parts:
+            text = part.strip()
+            if text:
+                pieces.append(Piece(text, part[len(part.rstrip()) :]))
+        pieces[-1] = Piece(pieces[-1].text, pieces[-1].gap.rstrip() + gap)
     return Pieces(lead, tuple(pieces), forced)
-
-
-def _stripped(part: str) -> Piece:
-    text = part.rstrip()
-    return Piece(text.lstrip(), part[len(text) :])
 
 
 def sentences(line: str) -> list[str]:
@@ -115,9 +113,10 @@ def _parts(sentence: str, fits: Callable[[str], bool]) -> list[tuple[str, bool]]
     found: list[tuple[str, bool]] = []
     for clause in _together(clauses, fits):
         while not fits(clause.strip()):
-            size = len(clause)
-            while size > 1 and not fits(clause[:size].strip()):
-                size //= 2
+            size, too_many = 1, len(clause)
+            while too_many - size > 1:
+                middle = (size + too_many) // 2
+                size, too_many = (middle, too_many) if fits(clause[:middle].strip()) else (size, middle)
             space = clause.rfind(" ", 1, size)
             size = space + 1 if space > 0 else size
             found.append((clause[:size], True))

@@ -47,6 +47,7 @@ LEARNING: dict[str, Any] = {
     "schedule.cooldown": 0.5,
     "train.batch": 32,
     "train.ema": 0.99,
+    "decode.ratio": 3.0,
     "train.compile": False,
 }
 """How a new translator learns, where the user says nothing else."""
@@ -145,15 +146,25 @@ def translate(
 
 def _check(wish: Wish) -> None:
     """Raise `SettingError` for wishes that contradict one another, before anything is read."""
+    from zhixing.models import kinds
     from zhixing.tasks.translation.recipe import TranslateRecipe
 
-    resolve(TranslateRecipe, wish.chosen, {"schedule.warmup": 0})
+    recipe = resolve(TranslateRecipe, wish.chosen, {"schedule.warmup": 0})
+    if recipe.model.kind not in kinds("encoder-decoder"):
+        known = ", ".join(kinds("encoder-decoder"))
+        raise SettingError("model.kind", f"= {recipe.model.kind} cannot be a model of shape encoder-decoder; these can: {known}")
     if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
         raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
     if wish.minutes is not None and "train.steps" in wish.chosen:
         raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
     if wish.languages[0] == wish.languages[1]:
         raise SettingError("target_language", f"is {wish.languages[1]}, the language to translate from")
+
+
+def _learning(wish: Wish) -> dict[str, Any]:
+    """How a model of the kind that is asked for learns."""
+    marian = wish.chosen.get("model.kind", "marian") == "marian"
+    return {name: value for name, value in LEARNING.items() if marian or name != "model.norm"}
 
 
 def _material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]]:
@@ -173,7 +184,9 @@ def _material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]
     share = min(0.02, MOST_VALID / max(1, len(pairs)))
     # By its source, so that all translations of a sentence lie on one side.
     chosen = {id(pair) for pair in pairs if draw(pair.source.strip(), recipe.train.seed) < share}
-    held_out = examine([p for p in pairs if id(p) in chosen] or pairs[:1], wish.languages, recipe.pairs.model_copy(update={"max_faulty": 1.0})).pairs
+    held_out = examine(
+        [p for p in pairs if id(p) in chosen] or pairs[:1], wish.languages, recipe.pairs.model_copy(update={"max_faulty": 1.0})
+    ).pairs
     rest = [item for item in everything if id(item) not in chosen]
     examined = examine(rest, wish.languages, recipe.pairs, held_out)
     if len(held_out) < 10:
@@ -189,7 +202,7 @@ def _create(wish: Wish, began: float) -> None:
     from zhixing.tasks.translation.vocabulary import tokenizers
 
     device = devices.pick(wish.device)
-    draft = resolve(TranslateRecipe, wish.chosen, {**LEARNING, "schedule.warmup": 0})
+    draft = resolve(TranslateRecipe, wish.chosen, {**_learning(wish), "schedule.warmup": 0})
     examined, held_out = _material(wish, draft)
     report = examined.report
     say(f"{report['kept']} of {report['read']} pairs are trained on")
@@ -228,9 +241,7 @@ def derive(wish: Wish, pairs: Path, source: Tokenizer, target: Tokenizer, device
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import ends, objective
 
-    derived = dict(LEARNING)
-    if wish.chosen.get("model.kind", "marian") != "marian":
-        derived = {name: value for name, value in derived.items() if name != "model.norm"}
+    derived = _learning(wish)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     task = objective(pairs, "train", draft, ends(source, target))
     per_epoch = task.buckets(draft.train.batch).per_epoch
@@ -294,9 +305,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     state, marks = begin(recipe, source, target, device), ends(source, target)
     task = objective(out / "pairs", "train", recipe, marks)
     validation = _validation(out, recipe, marks, device)
-    session = Session(
-        out, state, task, recipe.train, recipe.schedule, validation, device, spent=time.perf_counter() - began
-    )
+    session = Session(out, state, task, recipe.train, recipe.schedule, validation, device, spent=time.perf_counter() - began)
     session.go()
     return _finish(wish, session, recipe, (source, target), len(task.pairs), task.left_out)
 
