@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 # A sentence ends behind its mark and closing quotes: in Chinese at once, elsewhere where a space and no small letter follow.
 _END = re.compile("[。！？；…]+[”’」』》）\"')]*|[.!?]+[\"'”’)\\]]*(?=\\s+[^a-z\\s])")
-_CLAUSE = re.compile("[，、：；,;:]+[”’\"')]*\\s*")
+_CLAUSE = re.compile("[，、：；,;:]+[”’\"')]*\\s*|[.!?]+[\"'”’)\\]]*\\s+")
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|cf|Fig|Jr|Sr|Inc|Ltd|Co)|\b[A-Z])\.$")
 
 
