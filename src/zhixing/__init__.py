@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
     from zhixing.verbs.get import get
+    from zhixing.verbs.ladder import ladder
     from zhixing.verbs.plan import plan
     from zhixing.verbs.predict import predict
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
     from zhixing.verbs.translate import translate
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "export")
+VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "ladder", "export")
 TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
 _ELSEWHERE = {
@@ -58,6 +59,7 @@ __all__ = [
     "finetune",
     "generate",
     "get",
+    "ladder",
     "open_model",
     "plan",
     "predict",

@@ -33,6 +33,7 @@ from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
 from zhixing.models.shapes import DecoderModel, Model
+from zhixing.objectives import ObjectiveSettings
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
@@ -133,14 +134,15 @@ class Loaded:
     data: Path | None
     """The data folder it was trained on, where that is known."""
     device: torch.device
+    objective: ObjectiveSettings | None = None
+    """What it was trained to do, where that is known."""
     new_head: bool = False
     """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
-    @property
-    def decoder(self) -> DecoderModel:
-        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+    def decoder(self, verb: str) -> DecoderModel:
+        """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
         if not isinstance(self.model, DecoderModel):
-            raise ArtifactError(self.path, f"is an {self.model.shape}; a decoder is needed here")
+            raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
         return self.model
 
 
@@ -157,7 +159,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
-    model = build(recipe.model, tokenizer.vocabulary)
+    model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
     order = checkpoints(path)
     if not order:
         raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
@@ -181,6 +183,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
             path,
             data,
             target,
+            recipe.objective,
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
 
@@ -197,7 +200,7 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, found.new_head)
+    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

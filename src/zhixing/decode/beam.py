@@ -23,7 +23,7 @@ from torch import Tensor
 
 from zhixing.config import Settings
 from zhixing.decode.groups import Group, filled, grain, groups, steady
-from zhixing.errors import ZhixingError
+from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.models.shapes import EncoderDecoderModel
 
 Constrain = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -83,12 +83,16 @@ class BeamSearch:
     def __init__(
         self, model: EncoderDecoderModel, settings: BeamSettings, *, begin: int, end: int, pad: int, constrain: Constrain | None = None
     ) -> None:
+        if settings.best > settings.beams:
+            raise SettingError("best", f"= {settings.best} hypotheses need as many beams, not {settings.beams}")
         self.model, self.settings, self.begin, self.end, self.pad, self.constrain = model, settings, begin, end, pad, constrain
         self.fixed = not steady(model)
 
     @torch.no_grad()
     def __call__(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in the order of the sentences."""
+        """The best hypotheses of each sentence, in the order of the sentences. Raises `InputError` for one without tokens."""
+        if empty := [place for place, source in enumerate(sources) if not len(source)]:
+            raise InputError(f"sentence {empty[0] + 1}", "is empty: it has no tokens, not even an end mark")
         found: list[list[Hypothesis]] = [[] for _ in sources]
         size = grain(self.settings.beams)
         device = self.model.head.matrix.device

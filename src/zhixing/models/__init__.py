@@ -72,6 +72,9 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
 }
 """Which shapes an architecture has the roles for, by its kind."""
 
+USUAL: dict[Shape, str] = {"decoder": "llama", "encoder": "modernbert", "encoder-decoder": "marian"}
+"""The architecture that is meant where none is named."""
+
 
 def kinds(shape: Shape) -> list[str]:
     """Architectures that can take a shape."""
@@ -216,10 +219,3 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
         case ModernBertSettings():
             seen = sum(context if settings.is_global(n) else min(context, settings.window + 1) for n in range(settings.layers))
             return 6.0 * (modernbert.matrix_parameters(settings) + head) + 12 * seen * settings.width
-        case MarianSettings():
-            of_source, of_target = marian.matrix_parameters(settings)
-            attention = 12 * settings.encoder_layers * settings.width * context
-            if shape == "encoder":
-                read = settings.decoder_layers * 2 * settings.width**2  # only a decoder reads the memory
-                return 6.0 * (of_source - read + head) + attention
-            return 6.0 * (of_source + of_target + head) + attention + 12 * 2 * settings.decoder_layers * settings.width * context

@@ -16,16 +16,18 @@ from typing import Annotated
 from pydantic import Field
 
 from zhixing.errors import SettingError
+from zhixing.models.shapes import Shape
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.objectives.denoise import Denoise, DenoiseSettings
 from zhixing.objectives.infill import Infill, InfillSettings
 from zhixing.objectives.masked import Masked, MaskedSettings
-from zhixing.objectives.objective import Batch, Objective, cut, move, rows
+from zhixing.objectives.objective import Batch, Objective, Row, cut, move, rows
 from zhixing.objectives.seq2seq import Seq2Seq, Seq2SeqSettings
 from zhixing.store import Store
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 __all__ = [
+    "SHAPES",
     "Batch",
     "CausalSettings",
     "DenoiseSettings",
@@ -33,12 +35,14 @@ __all__ = [
     "MaskedSettings",
     "Objective",
     "ObjectiveSettings",
+    "Row",
     "Seq2Seq",
     "Seq2SeqSettings",
     "TextObjective",
     "cut",
     "make",
     "move",
+    "refuse_pairs",
     "rows",
     "with_marks",
 ]
@@ -46,6 +50,11 @@ __all__ = [
 ObjectiveSettings = Annotated[
     CausalSettings | InfillSettings | MaskedSettings | DenoiseSettings | Seq2SeqSettings, Field(discriminator="kind")
 ]
+
+SHAPES: dict[str, Shape] = {
+    one.kind: one.shape for one in (CausalSettings(), InfillSettings(), MaskedSettings(), DenoiseSettings(), Seq2SeqSettings())
+}
+"""The shape of model that each kind trains."""
 
 TextObjective = Causal | Infill | Masked | Denoise
 """Objectives that learn from running text."""
@@ -67,10 +76,17 @@ def make(settings: ObjectiveSettings, store: Store, seed: int, tokenizer: Tokeni
         case DenoiseSettings():
             return Denoise(store, settings, seed, tokenizer)
         case Seq2SeqSettings():
-            raise SettingError("objective.kind", "= seq2seq learns from pairs of texts, and this is running text; see finetune translate")
+            refuse_pairs(settings)
+            raise AssertionError("unreachable")
 
 
 def with_marks(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Tokenizer:
     """The tokenizer with all marks that an objective puts among the ids; those that it lacks are added at the end of its vocabulary."""
     missing = [names[0] for names in settings.marks() if tokenizer.mark(names) is None]
     return tokenizer.with_marks(missing) if missing else tokenizer
+
+
+def refuse_pairs(settings: ObjectiveSettings) -> None:
+    """Raise `SettingError` for an objective that does not learn from running text."""
+    if isinstance(settings, Seq2SeqSettings):
+        raise SettingError("objective.kind", "= seq2seq learns from pairs of texts, and this is running text; see finetune translate")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zhixing.config import Settings
 from zhixing.models.shapes import DecoderModel, Shape
 from zhixing.nn.losses import IGNORE, cross_entropy, fastest_chunk
-from zhixing.objectives.objective import Batch
+from zhixing.objectives.objective import Batch, Row
 from zhixing.store import Samples, Store
 
 
@@ -34,6 +34,11 @@ class CausalSettings(Settings):
     def shape(self) -> Shape:
         """The shape of model that this trains."""
         return "decoder"
+
+    @property
+    def row(self) -> Row:
+        """What a row costs."""
+        return Row(self.context, 0, self.context)
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids: none."""

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from zhixing.config import Settings
 from zhixing.models.shapes import EncoderDecoderModel, Shape
 from zhixing.nn.losses import IGNORE
-from zhixing.objectives.objective import Batch, predicted
+from zhixing.objectives.objective import Batch, Row, predicted
 from zhixing.store import Ids, Samples, Store
 from zhixing.tokenizer.tokenizer import MASKS, Tokenizer, sentinel
 
@@ -58,6 +58,13 @@ class DenoiseSettings(Settings):
         """Hidden tokens of a window, and the spans that they make up."""
         hidden = min(max(1, round(self.context * self.ratio)), self.context - 1)
         return hidden, max(1, min(round(hidden / self.span), hidden, self.context - hidden + 1))
+
+    @property
+    def row(self) -> Row:
+        """What a row costs."""
+        hidden, spans = self.counts
+        source, target = self.context - hidden + spans, hidden + spans + 1 if self.noise == "spans" else self.context
+        return Row(source + target, source, target)
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids."""

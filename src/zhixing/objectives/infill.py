@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from zhixing.config import Settings
 from zhixing.models.shapes import Shape
 from zhixing.objectives.causal import Causal, CausalSettings
-from zhixing.objectives.objective import Batch
+from zhixing.objectives.objective import Batch, Row
 from zhixing.store import Ids, Samples, Store
 from zhixing.tokenizer.tokenizer import HOLES, Tokenizer
 
@@ -49,6 +49,11 @@ class InfillSettings(Settings):
     def shape(self) -> Shape:
         """The shape of model that this trains."""
         return "decoder"
+
+    @property
+    def row(self) -> Row:
+        """What a row costs."""
+        return Row(self.context, 0, self.context)
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from zhixing.config import Settings
 from zhixing.models.shapes import EncoderModel, Shape
 from zhixing.nn.losses import IGNORE
-from zhixing.objectives.objective import Batch, predicted
+from zhixing.objectives.objective import Batch, Row, predicted
 from zhixing.objectives.words import Words
 from zhixing.store import Ids, Samples, Store
 from zhixing.tokenizer.tokenizer import MASKS, Tokenizer
@@ -51,6 +51,11 @@ class MaskedSettings(Settings):
     def shape(self) -> Shape:
         """The shape of model that this trains."""
         return "encoder"
+
+    @property
+    def row(self) -> Row:
+        """What a row costs."""
+        return Row(self.context, 0, self.ratio * self.context)
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids."""

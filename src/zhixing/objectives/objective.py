@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,17 @@ from zhixing.nn.losses import IGNORE, cross_entropy, fastest_chunk
 
 Batch = dict[str, Tensor]
 """Named tensors whose first dimension is the row of the batch, so that a batch can be cut into micro-batches and spread over processes."""
+
+
+class Row(NamedTuple):
+    """What a row of a batch costs, in numbers of tokens."""
+
+    tokens: float
+    """Read by the model."""
+    source: float
+    """Of these by the encoder of an encoder-decoder."""
+    targets: float
+    """Predicted: so often is the head computed."""
 
 
 class Objective(Protocol):

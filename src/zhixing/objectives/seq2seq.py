@@ -23,7 +23,7 @@ from zhixing.config import Settings
 from zhixing.errors import InputError
 from zhixing.models.shapes import EncoderDecoderModel, Shape
 from zhixing.nn.losses import IGNORE
-from zhixing.objectives.objective import Batch, predicted
+from zhixing.objectives.objective import Batch, Row, predicted
 from zhixing.pairs import Buckets, Pairs
 from zhixing.store import Ids
 
@@ -41,6 +41,11 @@ class Seq2SeqSettings(Settings):
     def shape(self) -> Shape:
         """The shape of model that this trains."""
         return "encoder-decoder"
+
+    @property
+    def row(self) -> Row:
+        """What a row costs."""
+        return Row(2 * self.context, self.context, self.context)
 
     def marks(self) -> tuple[Sequence[str], ...]:
         """Marks that it puts among the ids, besides those that every tokenizer has: none."""

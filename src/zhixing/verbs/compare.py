@@ -72,6 +72,8 @@ def compare(
     if any(is_classifier(Path(path)) for path in (a, b)):
         return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
     systems = [open_model(Path(path), device) for path in (a, b)]
+    for system in systems:
+        system.decoder("compare")
     if data is None:
         if systems[0].data != systems[1].data:
             raise ArtifactError(b, f"was trained on other data than {a}; name the text to compare them on with --data")

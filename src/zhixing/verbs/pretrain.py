@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing import __version__
 from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
-from zhixing.errors import ArtifactError, SettingError
+from zhixing.errors import ArtifactError
 from zhixing.files import MANIFEST, new_folder, open_folder, read_json, sha256, sole_user, write_json, writing
 
 if TYPE_CHECKING:
-    from zhixing.models.shapes import DecoderModel
+    from zhixing.models.shapes import Shape
     from zhixing.session import Session
+    from zhixing.start import Bases
     from zhixing.store import Store
     from zhixing.train.loop import State
 
@@ -43,8 +44,11 @@ class PretrainResult(Result):
     memory_bytes: int
     planned_memory_bytes: int
     valid_loss: float
-    """Mean loss in nats a token over the validation part, best checkpoint."""
-    bits_per_byte: float
+    """Mean loss in nats a predicted token over the validation part, best checkpoint."""
+    bits_per_byte: float | None = None
+    """Where the objective is to write text from left to right."""
+    accuracy: float | None = None
+    """Where it is to say what stood at hidden tokens: share of them that are the most probable one."""
     best_step: int
     skipped: int
     """Updates that were left out because loss or gradient was not finite."""
@@ -56,7 +60,9 @@ class PretrainResult(Result):
         """The result for the terminal."""
         early = " (stopped early)" if self.stopped_early else ""
         yield f"{self.run}: {self.steps} steps{early}, {count(self.tokens)} tokens in {duration(self.seconds)}"
-        yield f"validation: {self.bits_per_byte:.4f} bits per byte, {self.valid_loss:.4f} nats a token (best at step {self.best_step})"
+        bits = "" if self.bits_per_byte is None else f"{self.bits_per_byte:.4f} bits per byte, "
+        right = "" if self.accuracy is None else f", {self.accuracy:.1%} right"
+        yield f"validation: {bits}{self.valid_loss:.4f} nats a predicted token{right} (best at step {self.best_step})"
         yield f"speed: {count(self.tokens_per_second)} tokens/s, {self.mfu:.0%} of the machine's measured peak"
         if self.skipped or self.spikes:
             yield f"guards: {self.skipped} updates skipped, {self.spikes} loss spikes"
@@ -68,7 +74,9 @@ def pretrain(
     *,
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
     minutes: Annotated[float | None, "Minutes that the whole run may take; 10 when neither they nor train.steps are given."] = None,
-    base: Annotated[Path | None, "A run or Hugging Face folder whose weights to start from."] = None,
+    base: Annotated[Path | None, "A run or Hugging Face folder, or a model by its name, whose weights to start from."] = None,
+    base_encoder: Annotated[Path | None, "Likewise, for the encoder of an encoder-decoder."] = None,
+    base_decoder: Annotated[Path | None, "Likewise, for the decoder of an encoder-decoder."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
@@ -80,22 +88,33 @@ def pretrain(
     """
     began = time.perf_counter()
     chosen, data, out = gather(config, settings), Path(data), Path(out)
+    bases = {"whole": base, "encoder": base_encoder, "decoder": base_decoder}
     with writing(out):
         exists = (out / MANIFEST).is_file()
     if exists:
         open_folder(out, "run", verify=False)  # before a lock is laid into it
     else:
-        _create(data, out, minutes, base, device, chosen, began)
+        _create(data, out, minutes, bases, device, chosen, began)
     with sole_user(out):
-        return _run(data, out, base, device, chosen, began)
+        return _run(data, out, bases, device, chosen, began)
 
 
-def _create(data: Path, out: Path, minutes: float | None, base: Path | None, device: str, chosen: Mapping[str, Any], began: float) -> None:
+BaseNames = Mapping[str, Path | None]
+
+
+def bases_of(names: BaseNames) -> Bases:
+    """What the user has named to start from."""
+    from zhixing.start import Bases
+
+    return Bases(**{role: None if path is None else Path(path) for role, path in names.items()})
+
+
+def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> None:
     """Plan a run and write its folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.files import refuse_existing
+    from zhixing.start import start
     from zhixing.store import Store
-    from zhixing.tokenizer.tokenizer import Tokenizer
     from zhixing.train.plan import make
 
     refuse_existing(out)
@@ -103,15 +122,15 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
         out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
     train, valid = Store.open(data, "train"), Store.open(data, "valid")
-    Tokenizer.load(data / "tokenizer.json")  # the run's samples and report need it, hours from now
-    start, given = starting_point(base, data, chosen)
+    begun = start(bases_of(bases), data, chosen)
     say("planning: measuring this machine and trying out the first steps")
-    plan, recipe = make(train, valid, minutes, target, given, start, spent=time.perf_counter() - began)
+    spent = time.perf_counter() - began
+    plan, recipe, tokenizer = make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base, spent=spent)
     for line in plan.lines():
         say(f"  {line}")
     lineage = {
         "data": {"path": str(data.resolve()), "fingerprint": train.fingerprint, "manifest": sha256(data / MANIFEST)},
-        "base": {"path": str(Path(base).resolve()), "manifest": _identity(Path(base))} if base else None,
+        "base": bases_of(bases).lineage(),
         "settings": dict(chosen),
         "minutes": minutes,
         "zhixing": __version__,
@@ -121,42 +140,21 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
         write_json(folder / "plan.json", plan.model_dump())
         write_json(folder / "lineage.json", lineage)
         write_json(folder / "environment.json", devices.environment())
-        for name in ("tokenizer.json", "statistics.json", "baselines.json"):
+        tokenizer.save(folder / "tokenizer.json")
+        for name in ("statistics.json", *(("baselines.json",) if recipe.objective.kind == "causal" else ())):
             if (data / name).is_file():
                 (folder / name).write_bytes((data / name).read_bytes())
 
 
-def starting_point(base: Path | None, data: Path, chosen: Mapping[str, Any]) -> tuple[Callable[[], DecoderModel] | None, dict[str, Any]]:
-    """A function that makes the model to start from (None: from scratch), and the user's settings with that model's shape added."""
-    if base is None:
-        return None, dict(chosen)
-    if shaped := [name for name in chosen if name.startswith("model.") and name != "model.dropout"]:
-        raise SettingError(shaped[0], "cannot be set together with --base, which has its own model")
-    from zhixing.checkpoint import open_model
-    from zhixing.tokenizer.tokenizer import Tokenizer
-
-    loaded = open_model(Path(base), "cpu")
-    if Tokenizer.load(data / "tokenizer.json").fingerprint != loaded.tokenizer.fingerprint:
-        raise ArtifactError(data, f"was not prepared with the tokenizer of {base}; prepare it with --tokenizer {base}")
-    shape = {f"model.{name}": value for name, value in loaded.model.settings.model_dump().items() if value is not None}
-
-    def start() -> DecoderModel:
-        return open_model(Path(base), "cpu").decoder
-
-    return start, {"objective.context": loaded.context, **shape, **chosen}
-
-
-def _identity(base: Path) -> str:
-    return sha256(base / MANIFEST) if (base / MANIFEST).is_file() else sha256(base / "config.json")
-
-
-def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
+def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
+    from zhixing import objectives
     from zhixing.checkpoint import read_recipe
-    from zhixing.objectives.causal import Causal
     from zhixing.session import Session, Validation, refuse_changes
-    from zhixing.store import Samples, Store
+    from zhixing.start import start
+    from zhixing.store import Store
+    from zhixing.tokenizer.tokenizer import Tokenizer
     from zhixing.train.loop import validate
     from zhixing.train.plan import begin
     from zhixing.train.recipe import Recipe
@@ -171,18 +169,20 @@ def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[
     if train_store.fingerprint != read_json(out / "lineage.json")["data"]["fingerprint"]:
         raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     target, plan = devices.pick(device), read_json(out / "plan.json")
-    start, _ = starting_point(base, data, {})
-    state = begin(recipe, train_store.vocabulary, target, start)
-    context, masked = recipe.objective.context, recipe.objective.document_mask
-    objective = Causal(Samples(train_store, context, recipe.train.seed, masked), recipe.objective)
-    held_out = Causal(Samples(valid_store, context, 0, masked), recipe.objective)
-    rows = min(recipe.train.batch, 16)
-    batches = max(1, min(recipe.train.validate_tokens // context, held_out.samples.per_epoch) // rows)
+    tokenizer, settings = Tokenizer.load(out / "tokenizer.json"), recipe.train
+    base = start(bases_of(bases), data, {"objective.kind": recipe.objective.kind}).base
+    state = begin(recipe, tokenizer.vocabulary, target, base)
+    objective = objectives.make(recipe.objective, train_store, settings.seed, tokenizer)
+    held_out = objectives.make(recipe.objective, valid_store, 0, tokenizer)
+    rows = min(settings.batch, 16)
+    batches = max(1, min(settings.validate_tokens // recipe.objective.context, held_out.samples.per_epoch) // rows)
     bits_per_nat = valid_store.tokens / valid_store.bytes / math.log(2)  # nats a token -> bits a byte of this part's text
+    kind = recipe.objective.kind
 
     def measure(state: State) -> dict[str, float]:
-        loss = validate(state, held_out, recipe.train, target, rows, batches)["loss"]
-        return {"valid_loss": loss, "bits_per_byte": loss * bits_per_nat}
+        means = validate(state, held_out, settings, target, rows, batches)
+        bits = {"bits_per_byte": means["loss"] * bits_per_nat} if kind == "causal" else {}
+        return {"valid_loss": means.pop("loss"), **means, **bits}
 
     session = Session(
         out,
@@ -190,24 +190,31 @@ def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[
         objective,
         recipe.train,
         recipe.schedule,
-        Validation(measure, "bits_per_byte"),
+        Validation(measure, "bits_per_byte" if kind == "causal" else "valid_loss"),
         target,
         spent=time.perf_counter() - began,
         peak_rate=plan["peak_flops"] / plan["flops_per_token"],
     )
     session.go()
-    return _finish(out, session, plan, valid_store)
+    if kind == "masked" and not (out / "baselines.json").is_file():
+        from zhixing.evaluate.baselines import masked
+
+        seen = (held_out.batch(step, rows) for step in range(batches))
+        write_json(out / "baselines.json", masked(train_store, tokenizer.vocabulary, seen))
+    return _finish(out, session, recipe.shape, plan, valid_store)
 
 
-def _finish(out: Path, session: Session, plan: dict[str, Any], valid: Store) -> PretrainResult:
+def _finish(out: Path, session: Session, shape: Shape, plan: dict[str, Any], valid: Store) -> PretrainResult:
     """Samples, evaluation and report of a run whose steps are all done."""
     from zhixing import device as devices
     from zhixing.evaluate.report import write_run_report
     from zhixing.session import usual_rate
     from zhixing.verbs.evaluate import evaluate
 
-    _samples(out, valid, str(session.device))
-    evaluate(out, device=str(session.device))
+    if shape == "decoder":
+        _samples(out, valid, str(session.device))
+    if shape != "encoder-decoder":
+        evaluate(out, device=str(session.device))
     speed = usual_rate(out)
     result = PretrainResult(
         run=str(out),
