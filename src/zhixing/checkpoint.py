@@ -200,7 +200,9 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head)
+    return Loaded(
+        found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

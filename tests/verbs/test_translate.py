@@ -10,7 +10,8 @@ import zhixing as zx
 from zhixing import files
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
 
-WORDS = dict(zip("one two three four five six seven eight nine ten red blue tea cat".split(), "一二三四五六七八九十红蓝茶猫", strict=True))
+ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "red", "blue", "tea", "cat"]
+WORDS = dict(zip(ENGLISH, "一二三四五六七八九十红蓝茶猫", strict=True))
 SMALL = {
     "model.width": 48, "model.heads": 2, "model.encoder_layers": 1, "model.decoder_layers": 1, "train.batch": 8, "objective.context": 32,
     "vocabulary.size": 300, "train.precision": "fp32", "model.dropout": 0.0, "objective.smoothing": 0.0,

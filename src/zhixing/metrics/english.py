@@ -16,7 +16,32 @@ _MARKS = re.compile(r"[^\w\s.,'\-]|_|(?<!\d),|,(?!\d)|\.{2,}")
 _APOSTROPHE = re.compile(r"(?<=[^\W_])'(?=[^\W\d_])|'(?=\d)|(?<!\w)'|'(?!\w)")
 _STOP = re.compile(r"(?<=[\w)\"'])\.(?=\s*$)|(?<=[\w)\"'])\.(?=\s+[^a-z\s])")
 # Titles and the like, after which a stop ends no sentence.
-_BEFORE_STOP = frozenset(["mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "gen", "col", "lt", "capt", "sgt", "gov", "sen", "rep", "rev", "hon", "no", "vs", "fig", "vol"])
+_BEFORE_STOP = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "sr",
+        "jr",
+        "gen",
+        "col",
+        "lt",
+        "capt",
+        "sgt",
+        "gov",
+        "sen",
+        "rep",
+        "rev",
+        "hon",
+        "no",
+        "vs",
+        "fig",
+        "vol",
+    ]
+)
 
 
 def words(text: str) -> list[str]:

@@ -208,6 +208,13 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
             return 6.0 * (llama.matrix_parameters(settings) + head) + 12 * seen * settings.heads * settings.shape[1]
         case GPT2Settings():
             return 6.0 * (gpt2.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
+        case MarianSettings():
+            of_source, of_target = marian.matrix_parameters(settings)
+            attention = 12 * settings.encoder_layers * settings.width * context
+            if shape == "encoder":
+                read = settings.decoder_layers * 2 * settings.width**2  # only a decoder reads the memory
+                return 6.0 * (of_source - read + head) + attention
+            return 6.0 * (of_source + of_target + head) + attention + 12 * 2 * settings.decoder_layers * settings.width * context
         case RNNSettings():
             looks = 1 if shape == "encoder-decoder" else 0
             return 6.0 * (rnn.matrix_parameters(settings, shape) + head) + 12 * looks * settings.width * context

@@ -1,6 +1,6 @@
 """The verb `translate`.
 
-1. Lines are read from a file a window at a time, split at `\n` alone; what each says in the other language is written as one line, in order.
+1. Lines are read from a file a window at a time, split at `\n` alone; each is written in the other language as one line, in order.
 2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
    of what a killed one has left, if model, input and settings are the same.
 """
@@ -87,9 +87,10 @@ def translate(
         found = translator(text, settings)
         rows = [_row(source, one) for source, one in zip(text, found, strict=True)]
         seconds = time.perf_counter() - began
+        cut, forced = sum(one.pieces > 1 for one in found), sum(one.forced for one in found)
         return TranslateResult(
-            model=str(model), texts=len(rows), continued=0, cut=sum(one.pieces > 1 for one in found), forced=sum(one.forced for one in found),
-            seconds=seconds, texts_per_second=len(rows) / seconds, out=None, translations=rows,
+            model=str(model), texts=len(rows), continued=0, cut=cut, forced=forced, seconds=seconds, texts_per_second=len(rows) / seconds,
+            out=None, translations=rows,
         )  # fmt: skip
     assert in_ is not None and out is not None
     return _file(translator, settings, model, Path(in_), Path(out))

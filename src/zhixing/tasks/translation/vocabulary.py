@@ -7,6 +7,7 @@ Low-Resource Neural Machine Translation": 2,000 for 5,000 sentences to 10,000 fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 
@@ -19,7 +20,7 @@ from zhixing.tokenizer.train import train
 
 def usual_size(pairs: int) -> int:
     """Tokens of a vocabulary for so many pairs: a multiple of 64."""
-    return round(max(1024, min(32_000, 24 * pairs**0.5)) / 64) * 64
+    return round(max(1024.0, min(32_000.0, 24 * math.sqrt(pairs))) / 64) * 64
 
 
 def tokenizers(pairs: Sequence[Pair], settings: VocabularySettings) -> tuple[Tokenizer, Tokenizer]:
