@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zhixing.checkpoint import open_model
     from zhixing.errors import UserError, ZhixingError
     from zhixing.predict import Predictor
+    from zhixing.tasks.translation.artifact import Translator
     from zhixing.verbs import finetune
     from zhixing.verbs.compare import compare
     from zhixing.verbs.evaluate import evaluate
@@ -34,14 +35,24 @@ if TYPE_CHECKING:
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
     from zhixing.verbs.score import score
+    from zhixing.verbs.translate import translate
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "score", "ladder", "export")
-TASKS = {"finetune": ("classify",)}
+VERBS = (
+    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder", "export",
+)  # fmt: skip
+TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
-_ELSEWHERE = {"open_model": "checkpoint", "Predictor": "predict", "UserError": "errors", "ZhixingError": "errors"}
+_ELSEWHERE = {
+    "open_model": "checkpoint",
+    "Predictor": "predict",
+    "Translator": "tasks.translation.artifact",
+    "UserError": "errors",
+    "ZhixingError": "errors",
+}
 
 __all__ = [
     "Predictor",
+    "Translator",
     "UserError",
     "ZhixingError",
     "__version__",
@@ -58,6 +69,7 @@ __all__ = [
     "prepare",
     "pretrain",
     "score",
+    "translate",
 ]
 
 
