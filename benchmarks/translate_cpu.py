@@ -3,9 +3,9 @@
     python benchmarks/translate_cpu.py --minutes 60 [--side ours|peer]
 
 Both read `tatoeba_train` and `pydocs_train` (73 k pairs) of ../shared/data/mt_en_zh. The peer is the usual recipe: a joint Unigram
-vocabulary of 16,000, Marian of 6 + 2 layers x 256, AdamW at 5e-4 with 400 steps of warm-up and a linear decay over what fits into the minutes, label
-smoothing 0.1, batches of 64 grouped by length, bf16 where the processor has it. Both are decoded with a beam of 4 and scored by the same
-metrics on `tatoeba_dev` and `pydocs_dev`. The minutes are those of training; reading, tokenizers and decoding come on top.
+vocabulary of 16,000, Marian of 6 + 2 layers x 256, AdamW at 5e-4 with 400 steps of warm-up and a linear decay over what fits into the
+minutes, label smoothing 0.1, batches of 64 grouped by length, bf16 where the processor has it. Both are decoded with a beam of 4 and scored
+by the same metrics on `tatoeba_dev` and `pydocs_dev`. The minutes are those of training; reading, tokenizers and decoding come on top.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def peer(minutes: float) -> dict[str, Any]:
     def run(steps: int) -> None:
         arguments = transformers.Seq2SeqTrainingArguments(
             output_dir=tempfile.mkdtemp(), max_steps=steps, per_device_train_batch_size=64, learning_rate=5e-4,
-            warmup_steps=min(400, steps // 10), lr_scheduler_type="linear", label_smoothing_factor=0.1, train_sampling_strategy="group_by_length", length_column_name="length",
+            warmup_steps=min(400, steps // 10), lr_scheduler_type="linear", label_smoothing_factor=0.1,
+            train_sampling_strategy="group_by_length", length_column_name="length",
             report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, logging_strategy="no", bf16=has_bf16(torch.device("cpu")),
             remove_unused_columns=False,
         )  # fmt: skip

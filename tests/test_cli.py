@@ -54,8 +54,8 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate", "get",
-        "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "translate",
+        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate",
+        "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "translate",
     ]  # fmt: skip
     assert zhixing.VERBS == (
         "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from zhixing.verbs.translate import translate
 
 VERBS = (
-    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder", "export",
+    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
+    "export",
 )  # fmt: skip
 TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""

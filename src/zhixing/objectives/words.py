@@ -86,4 +86,4 @@ def beginnings(texts: Sequence[bytes], ids: Sequence[int]) -> NDArray[np.bool_]:
                 place += len(word)
     at = np.zeros(int(places[-1]) + 1, dtype=bool)
     at[byte_of[starts]] = True
-    return at[places[:-1]]
+    return np.asarray(at[places[:-1]])

@@ -77,8 +77,9 @@ class Tokenizer:
         """The same without marks that were added to a finished vocabulary: equal where the same text gets the same ids."""
 
     def mark(self, names: Sequence[str]) -> int | None:
-        """The id of the first of these marks that the vocabulary has."""
-        return next((found for name in names if (found := self._inner.token_to_id(name)) is not None), None)
+        """The id of the first of these marks, such as a language's, that the vocabulary has."""
+        spelled = [form for name in names for form in (name, f"\ue000{name}")]  # as `sentencepiece` hides it from texts
+        return next((found for form in spelled if (found := self._inner.token_to_id(form)) is not None), None)
 
     def need(self, names: Sequence[str]) -> int:
         """Likewise. Raises `ArtifactError` where it has none of them."""
@@ -229,11 +230,6 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; marks are left out."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True))
-
-    def mark(self, name: str) -> int | None:
-        """The id of a mark by its name, such as a language's; None where there is none."""
-        found = (self._inner.token_to_id(spelled) for spelled in (name, f"\ue000{name}"))  # as `sentencepiece` hides it from texts
-        return next((token for token in found if token is not None), None)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as people can read it: its text where that is whole characters, else its name in the vocabulary."""
