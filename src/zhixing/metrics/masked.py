@@ -40,7 +40,7 @@ class MaskedAccuracy:
 
 
 def _ratio(part: Rows, whole: Rows) -> Rows:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0))
 
 
 MASKED = (MaskedLoss(), MaskedAccuracy())
