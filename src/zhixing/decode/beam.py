@@ -2,12 +2,13 @@
 
 1. Sentences are sorted into batches of one padded length (`groups`); the encoder reads each batch once.
 2. A step reads the newest token of every beam: B sentences x k beams are rows of one matrix. The k rows of a sentence share its memory.
-3. The 2k best continuations of a sentence are found among the 2k best of each of its beams; only the normaliser needs all V logits. Those
-   among the first k that end are finished hypotheses, the k best of those that do not end are the next beams.
-4. A sentence is done when it has k finished hypotheses and no beam can better the worst of them (`BeamSettings.stop`). It then leaves the batch.
+3. The 2k best continuations of a sentence are found among the 2k best of each of its beams; only the normaliser needs all V logits.
+   Those among the first k that end are finished hypotheses, the k best of those that do not end are the next beams.
+4. A sentence is done when it has k finished hypotheses and no beam can better the worst of them (`BeamSettings.stop`). It then leaves the
+   batch.
 
-With one beam this is greedy search. Scores, lengths and the time to stop are those of transformers' `generate`, so that the same weights give
-the same tokens there and here. The translation of a sentence does not depend on its batch mates: `groups` says how.
+With one beam this is greedy search. Scores, lengths and the time to stop are those of transformers' `generate`, so that the same weights
+give the same tokens there and here. The translation of a sentence does not depend on its batch mates: `groups` says how.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from torch import Tensor
 
 from zhixing.config import Settings
 from zhixing.decode.groups import Group, filled, grain, groups, steady
-from zhixing.errors import ZhixingError
+from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.models.shapes import EncoderDecoderModel
-from zhixing.nn.state import State
 
 Constrain = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Log probabilities [R, V] of the next token, the number of each row's sentence [R] (-1: an idle row), the tokens so far [R, t] (the begin
@@ -83,12 +83,16 @@ class BeamSearch:
     def __init__(
         self, model: EncoderDecoderModel, settings: BeamSettings, *, begin: int, end: int, pad: int, constrain: Constrain | None = None
     ) -> None:
+        if settings.best > settings.beams:
+            raise SettingError("best", f"= {settings.best} hypotheses need as many beams, not {settings.beams}")
         self.model, self.settings, self.begin, self.end, self.pad, self.constrain = model, settings, begin, end, pad, constrain
         self.fixed = not steady(model)
 
     @torch.no_grad()
     def __call__(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in the order of the sentences."""
+        """The best hypotheses of each sentence, in the order of the sentences. Raises `InputError` for one without tokens."""
+        if empty := [place for place, source in enumerate(sources) if not len(source)]:
+            raise InputError(f"sentence {empty[0] + 1}", "is empty: it has no tokens, not even an end mark")
         found: list[list[Hypothesis]] = [[] for _ in sources]
         size = grain(self.settings.beams)
         device = self.model.head.matrix.device

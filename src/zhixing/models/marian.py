@@ -48,7 +48,7 @@ class MarianSettings(Settings):
     activation: Activation = "relu"
     """gelu, gelu_tanh, relu or silu."""
     norm: Literal["post", "pre"] = "post"
-    """Whether the sum of the residual stream and a half block's output is normalised (Marian), or what goes into the half block (M2M100)."""
+    """post: the sum of the residual stream and a half block's output is normalised (Marian); pre: what goes into it is (M2M100)."""
     wavelengths: Wavelengths = "open"
     """Spacing of the sinusoids: open (Marian) or closed (M2M100); see `nn.positions.sinusoids`."""
     position_offset: int = Field(0, ge=0)
