@@ -52,10 +52,10 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "generate", "get", "open_model", "plan", "prepare",
-        "pretrain",
+        "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "generate", "get", "ladder", "open_model", "plan",
+        "prepare", "pretrain",
     ]  # fmt: skip
-    assert zhixing.VERBS == ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+    assert zhixing.VERBS == ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "ladder", "export")
     for name in zhixing.__all__:
         assert getattr(zhixing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'pretend'"):

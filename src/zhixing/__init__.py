@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
     from zhixing.verbs.get import get
+    from zhixing.verbs.ladder import ladder
     from zhixing.verbs.plan import plan
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+VERBS = ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "ladder", "export")
 _ELSEWHERE = {"open_model": "checkpoint", "UserError": "errors", "ZhixingError": "errors"}
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "export",
     "generate",
     "get",
+    "ladder",
     "open_model",
     "plan",
     "prepare",

@@ -2,6 +2,7 @@
 
 from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
+from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.run import write_run_report
 
-__all__ = ["write_data_report", "write_evaluation_report", "write_run_report"]
+__all__ = ["write_data_report", "write_evaluation_report", "write_ladder_report", "write_run_report"]
