@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from zhixing.models import (
     Architecture,
+    CNNSettings,
     Decoder,
     DecoderModel,
     GPT2Settings,
@@ -32,8 +33,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "rnn": RNNSettings(cell="rnn", layers=2, width=32),
     "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
     "gru": RNNSettings(cell="gru", layers=2, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(3,)),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(2, 3), dilation=2, activation="relu", tied=False),
 }
-COMPILED = ("qwen3", "gpt2")
+COMPILED = ("qwen3", "gpt2", "cnn")
 """One of a family is compiled: it takes half a minute."""
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 

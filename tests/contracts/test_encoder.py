@@ -7,10 +7,12 @@ import torch
 from zhixing.models import (
     Architecture,
     BertSettings,
+    CNNSettings,
     Encoder,
     EncoderModel,
     MarianSettings,
     ModernBertSettings,
+    RNNSettings,
     build,
     flops_per_token,
     kinds,
@@ -30,6 +32,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "marian": MarianSettings(encoder_layers=2, width=32, heads=4),
     "m2m100": MarianSettings(encoder_layers=2, width=32, heads=4, norm="pre", wavelengths="closed", position_offset=2, activation="silu"),
+    "rnn": RNNSettings(cell="rnn", layers=2, width=32),
+    "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
+    "gru": RNNSettings(cell="gru", layers=1, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(5,), tied=False),
+    "cnn-text": CNNSettings(layers=1, width=32, windows=(3, 4, 9), activation="relu"),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(3,), dilation=3),
 }  # fmt: skip
 """By name; add a member with its settings (a few layers and a width of 32 keep the tests short)."""
 COMPILED = ("bert", "modernbert")
@@ -78,7 +86,7 @@ def gradients(model: EncoderModel, value: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_every_kind_of_this_shape_is_here():
-    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert"}
+    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert", "rnn", "cnn"}
     assert {settings.kind for settings in ARCHITECTURES.values()} <= set(kinds("encoder"))
 
 
@@ -105,6 +113,7 @@ def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     matrices = sum(p.numel() for p in [*model.encoder.trunk.parameters(), *model.head.transform.parameters()] if p.ndim == 2)
     seen = {"modernbert": 2 * 16 + 2 * 7, "modernbert-biases": 2 * 16 + 5}  # a token and three, or two, on either side
     of_layers = next((seen[name] for name, known in ARCHITECTURES.items() if known == settings and name in seen), 2 * 16)
+    of_layers = 0 if isinstance(settings, RNNSettings | CNNSettings) else of_layers
     assert flops_per_token(settings, VOCABULARY, 16, "encoder") == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
 
 
@@ -112,7 +121,7 @@ def test_flops_are_six_for_each_matrix_number_and_attention(settings):
 def test_first_loss_is_near_that_of_a_uniform_guess(settings):
     torch.manual_seed(0)
     model, tokens = build(settings, VOCABULARY, "encoder"), ids(8, 24)
-    total, count = cross_entropy(model.head.transform(model(tokens)), model.head.matrix, tokens, bias=model.head.bias)
+    total, count = cross_entropy(model.head.transform(model(tokens)), model.head.matrix, ids(8, 24, seed=9), bias=model.head.bias)
     assert abs(total.item() / count.item() - torch.tensor(VOCABULARY).log().item()) < 0.1
 
 

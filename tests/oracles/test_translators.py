@@ -305,8 +305,8 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
         assert [words.get_lang_id("en"), *found.source_tokenizer.encode(text), found.source_tokenizer.end] == words(text)["input_ids"]
     settings = BeamSettings.model_validate(found.decoding)
     assert settings.first == (words.get_lang_id("zh"),)
-    assert found.tokenizer.mark("__zh__") == settings.first[0]
-    assert found.tokenizer.mark("__qq__") is None
+    assert found.tokenizer.mark(["__zh__"]) == settings.first[0]
+    assert found.tokenizer.mark(["__qq__"]) is None
     assert settings.first[0] not in found.tokenizer.encode("a __zh__ b")
     inputs = words(EN[:7], return_tensors="pt", padding=True)
     sources = [row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]

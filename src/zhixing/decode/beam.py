@@ -2,7 +2,8 @@
 
 1. Sentences are sorted into batches of one padded length (`groups`); the encoder reads each batch once.
 2. A step reads the newest token of every beam: B sentences x k beams are rows of one matrix. The k rows of a sentence share its memory.
-3. The 2k best continuations of a sentence are found among the 2k best of each of its beams. Those among the first k that end are finished hypotheses, the k best of those that do not end are the next beams.
+3. The 2k best continuations of a sentence are found among the 2k best of each of its beams. Those among the first k that end are finished
+   hypotheses, the k best of those that do not end are the next beams.
 4. A sentence is done when it has k finished hypotheses and no beam can better the worst of them (`BeamSettings.stop`). It then leaves the
    batch.
 

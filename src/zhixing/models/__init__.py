@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -9,13 +11,14 @@ from pydantic import Field
 from torch import nn
 
 from zhixing.errors import SettingError
-from zhixing.models import bert, gpt2, llama, marian, modernbert, rnn
+from zhixing.models import bert, cnn, gpt2, llama, marian, modernbert, rnn
 from zhixing.models.bert import BertEncoder, BertSettings
+from zhixing.models.cnn import CNNDecoder, CNNEncoder, CNNSettings
 from zhixing.models.gpt2 import GPT2Decoder, GPT2Settings
 from zhixing.models.llama import LlamaDecoder, LlamaSettings
 from zhixing.models.marian import MarianDecoder, MarianEncoder, MarianSettings
 from zhixing.models.modernbert import ModernBertEncoder, ModernBertSettings
-from zhixing.models.rnn import RNNDecoder, RNNSettings
+from zhixing.models.rnn import RNNDecoder, RNNEncoder, RNNSettings
 from zhixing.models.shapes import (
     Decoder,
     DecoderModel,
@@ -32,6 +35,7 @@ from zhixing.models.shapes import (
 __all__ = [
     "Architecture",
     "BertSettings",
+    "CNNSettings",
     "Decoder",
     "DecoderModel",
     "Encoder",
@@ -53,19 +57,23 @@ __all__ = [
 ]
 
 Architecture = Annotated[
-    LlamaSettings | GPT2Settings | RNNSettings | BertSettings | ModernBertSettings | MarianSettings,
+    LlamaSettings | GPT2Settings | RNNSettings | CNNSettings | BertSettings | ModernBertSettings | MarianSettings,
     Field(discriminator="kind"),
 ]
 
 SHAPES: dict[str, tuple[Shape, ...]] = {
     "llama": ("decoder",),
     "gpt2": ("decoder",),
-    "rnn": ("decoder",),
+    "rnn": ("decoder", "encoder", "encoder-decoder"),
+    "cnn": ("decoder", "encoder", "encoder-decoder"),
     "bert": ("encoder",),
     "modernbert": ("encoder",),
     "marian": ("encoder", "encoder-decoder"),
 }
 """Which shapes an architecture has the roles for, by its kind."""
+
+USUAL: dict[Shape, str] = {"decoder": "llama", "encoder": "modernbert", "encoder-decoder": "marian"}
+"""The architecture that is meant where none is named."""
 
 
 def kinds(shape: Shape) -> list[str]:
@@ -89,7 +97,13 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
         case GPT2Settings():
             return _decoder_model(GPT2Decoder(settings, vocabulary), settings, vocabulary)
         case RNNSettings():
-            return _decoder_model(RNNDecoder(settings, vocabulary), settings, vocabulary)
+            return _either_role(
+                partial(RNNEncoder, settings), partial(RNNDecoder, settings), settings, vocabulary, shape, source_vocabulary
+            )
+        case CNNSettings():
+            return _either_role(
+                partial(CNNEncoder, settings), partial(CNNDecoder, settings), settings, vocabulary, shape, source_vocabulary
+            )
         case BertSettings():
             return _masked_model(BertEncoder(settings, vocabulary), bert.Transform(settings), settings, vocabulary)
         case ModernBertSettings():
@@ -98,8 +112,35 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
             return _masked_model(encoder, modernbert.Transform(settings), settings, vocabulary, bias=settings.head_bias)
 
 
+def _either_role(
+    encoder_of: Callable[[int], RNNEncoder | CNNEncoder],
+    decoder_of: Callable[..., RNNDecoder | CNNDecoder],
+    settings: RNNSettings | CNNSettings,
+    vocabulary: int,
+    shape: Shape,
+    source_vocabulary: int | None,
+) -> Model:
+    """A model of an architecture that has both roles."""
+    if shape == "decoder":
+        return _decoder_model(decoder_of(vocabulary), settings, vocabulary)
+    encoder = encoder_of(source_vocabulary or vocabulary)
+    if shape == "encoder":
+        initialise(encoder.embedding.weight, TIED_DEVIATION if settings.tied else 1.0)
+        return EncoderModel(encoder, Head(settings.width, vocabulary, tied=encoder.embedding if settings.tied else None), settings)
+    decoder = decoder_of(vocabulary, attends=True)
+    if source_vocabulary is None:
+        encoder.embedding = decoder.embedding
+    else:
+        initialise(encoder.embedding.weight, 1.0)
+    initialise(decoder.embedding.weight, TIED_DEVIATION if settings.tied else 1.0)
+    head = Head(settings.width, vocabulary, tied=decoder.embedding if settings.tied else None)
+    return EncoderDecoderModel(encoder, decoder, head, settings)
+
+
 def _decoder_model(
-    decoder: LlamaDecoder | GPT2Decoder | RNNDecoder, settings: LlamaSettings | GPT2Settings | RNNSettings, vocabulary: int
+    decoder: LlamaDecoder | GPT2Decoder | RNNDecoder | CNNDecoder,
+    settings: LlamaSettings | GPT2Settings | RNNSettings | CNNSettings,
+    vocabulary: int,
 ) -> DecoderModel:
     model = DecoderModel(decoder, Head(settings.width, vocabulary, tied=decoder.embedding if settings.tied else None), settings)
     # Free to choose, an embedding gives the residual stream unit variance from the start, next to which the first layers' zero outputs grow
@@ -167,13 +208,6 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
             return 6.0 * (llama.matrix_parameters(settings) + head) + 12 * seen * settings.heads * settings.shape[1]
         case GPT2Settings():
             return 6.0 * (gpt2.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
-        case RNNSettings():
-            return 6.0 * (rnn.matrix_parameters(settings) + head)
-        case BertSettings():
-            return 6.0 * (bert.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
-        case ModernBertSettings():
-            seen = sum(context if settings.is_global(n) else min(context, settings.window + 1) for n in range(settings.layers))
-            return 6.0 * (modernbert.matrix_parameters(settings) + head) + 12 * seen * settings.width
         case MarianSettings():
             of_source, of_target = marian.matrix_parameters(settings)
             attention = 12 * settings.encoder_layers * settings.width * context
@@ -181,3 +215,14 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
                 read = settings.decoder_layers * 2 * settings.width**2  # only a decoder reads the memory
                 return 6.0 * (of_source - read + head) + attention
             return 6.0 * (of_source + of_target + head) + attention + 12 * 2 * settings.decoder_layers * settings.width * context
+        case RNNSettings():
+            looks = 1 if shape == "encoder-decoder" else 0
+            return 6.0 * (rnn.matrix_parameters(settings, shape) + head) + 12 * looks * settings.width * context
+        case CNNSettings():
+            looks = settings.layers if shape == "encoder-decoder" else 0
+            return 6.0 * (cnn.matrix_parameters(settings, shape) + head) + 12 * looks * settings.width * context
+        case BertSettings():
+            return 6.0 * (bert.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
+        case ModernBertSettings():
+            seen = sum(context if settings.is_global(n) else min(context, settings.window + 1) for n in range(settings.layers))
+            return 6.0 * (modernbert.matrix_parameters(settings) + head) + 12 * seen * settings.width

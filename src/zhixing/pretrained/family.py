@@ -32,12 +32,12 @@ class Family(Protocol):
     """A module of this folder, as `pretrained.load` and `pretrained.save` see it."""
 
     @property
-    def FAMILIES(self) -> Mapping[str, str]:  # noqa: N802
+    def FAMILIES(self) -> Mapping[str, str]:
         """Its types of model, and the class of transformers that opens each."""
         ...
 
     @property
-    def SETTINGS(self) -> type[Settings]:  # noqa: N802
+    def SETTINGS(self) -> type[Settings]:
         """The architecture here."""
         ...
 
@@ -95,7 +95,7 @@ def described(
         vocabulary, positions = int(config["vocab_size"]), int(config[context])
         if min(vocabulary, positions) < 1:
             raise ValueError(f"vocab_size {vocabulary}, {context} {positions}")
-        return resolve(kind, {name: value for name, value in ours.items() if value is not None}), vocabulary, positions
+        return resolve(kind, dict(ours)), vocabulary, positions
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(where, f"is not the config of a {name} model ({error})") from None
     except UserError as error:

@@ -65,13 +65,14 @@ def describe(config: dict[str, Any], where: Path) -> Description:
 
 def _every(config: dict[str, Any]) -> int | None:
     """How many layers there are to each global one; None for an order that is not of this kind."""
-    types = config.get("layer_types")
+    types, said = config.get("layer_types"), config.get("global_attn_every_n_layers", 3)
     if not isinstance(types, list):
-        every = config.get("global_attn_every_n_layers", 3)
-        return every if isinstance(every, int) and every > 0 else None
+        return said if isinstance(said, int) and said > 0 else None
     places = [layer for layer, one in enumerate(types) if one == "full_attention"]
-    every = places[1] if len(places) > 1 else max(1, len(types))
-    return every if places == list(range(0, len(types), every)) else None
+    for every in (said, places[1] if len(places) > 1 else max(1, len(types))):  # in few layers several numbers may mean the same
+        if isinstance(every, int) and every > 0 and places == list(range(0, len(types), every)):
+            return every
+    return None
 
 
 def config(settings: ModernBertSettings, vocabulary: int, context: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,23 @@ _ENDS = (END, "</s>", "<|im_end|>", "<|end_of_text|>", "<eos>", "[SEP]")
 _PADS = (PAD, "<pad>", "[PAD]")
 _ENCODERS = (("[CLS]", "[SEP]", "[MASK]"), ("<s>", "</s>", "<mask>"))
 """What opens and closes a text, and what hides a token of it, in BERT and in RoBERTa."""
+
+MASKS = (MASK, "[MASK]", "<mask>")
+"""What a hidden token is replaced by: our name, and those that other tokenizers have for it."""
+HOLES = ("<|prefix|>", "<|fim_prefix|>"), ("<|suffix|>", "<|fim_suffix|>"), ("<|middle|>", "<|fim_middle|>")
+"""Marks of a text to be filled in: what stands before the hole, what stands after it, what was in it."""
+
+
+def sentinel(number: int) -> tuple[str, str]:
+    """Names of the mark that stands for the hidden span of this number, ours and T5's."""
+    return f"<|span-{number}|>", f"<extra_id_{number}>"
+
+
+_OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
+"""Marks that `with_marks` may have added."""
+
+HIDDEN = "\ue000"
+"""Stands before the name of a token that must not come out of a text (see `sentencepiece`); a private-use character."""
 
 Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
 
@@ -48,6 +66,7 @@ class Tokenizer:
         )
         tree = json.loads(inner.to_str())
         model = tree["model"]
+        vocabulary = model["vocab"] if isinstance(model["vocab"], dict) else {piece for piece, _ in model["vocab"]}
         self.unknown: int | None = _unknown(inner, model)
         """What stands for text that the vocabulary does not cover; None where there is no such text."""
         self.kind: Kind = _kind(tree)
@@ -55,6 +74,53 @@ class Tokenizer:
             model["vocab"] = [[piece, round(score, 6)] for piece, score in model["vocab"]]
         self.fingerprint: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
         """SHA-256 of its `tokenizer.json`, however that is laid out on disk."""
+
+        tree["added_tokens"] = [t for t in tree["added_tokens"] if not (_OURS.fullmatch(t["content"]) and t["content"] not in vocabulary)]
+        self.segmentation: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
+        """The same without marks that were added to a finished vocabulary: equal where the same text gets the same ids."""
+
+    def mark(self, names: Sequence[str]) -> int | None:
+        """The id of the first of these marks that the vocabulary has."""
+        spelled = (spelling for name in names for spelling in (name, HIDDEN + name))
+        return next((found for name in spelled if (found := self._inner.token_to_id(name)) is not None), None)
+
+    def need(self, names: Sequence[str]) -> int:
+        """Likewise. Raises `ArtifactError` where it has none of them."""
+        found = self.mark(names)
+        if found is None:
+            raise ArtifactError("tokenizer.json", f"has no mark {names[0]}; Tokenizer.with_marks adds it, as pretrain does by itself")
+        return found
+
+    def with_marks(self, names: Sequence[str]) -> Tokenizer:
+        """This tokenizer with more marks at the end of its vocabulary; the ids of all text stay as they are."""
+        inner = tokenizers.Tokenizer.from_str(self._inner.to_str())
+        inner.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in names])
+        return Tokenizer(inner, str(self._inner.id_to_token(self.end)), str(self._inner.id_to_token(self.pad)))
+
+    def marks(self) -> list[int]:
+        """Ids of all marks: they stand for no text."""
+        return sorted(i for i, token in self._inner.get_added_tokens_decoder().items() if token.special)
+
+    def token_bytes(self) -> list[bytes]:
+        """The UTF-8 bytes that each id stands for, in a text; a line end for marks and for what is unknown."""
+        tree = json.loads(self._inner.to_str())
+        level = "ByteLevel" in json.dumps([tree.get("pre_tokenizer"), tree.get("decoder")])
+        marks = {*self.marks(), self.unknown}
+        found = []
+        for number in range(self.vocabulary):
+            name = self._inner.id_to_token(number)
+            if number in marks or name is None:
+                found.append(b"\n")
+            elif level:
+                found.append(bytes(_BYTE_OF[c] for c in name) if all(c in _BYTE_OF for c in name) else name.encode("utf-8"))
+            elif self.kind == "wordpiece":
+                alone = name.startswith("##") or not name[0].isalnum() or name[0] >= "\u2e80"
+                found.append(name.removeprefix("##").encode("utf-8") if alone else f" {name}".encode())
+            elif byte := re.fullmatch(r"<0x([0-9A-F]{2})>", name):
+                found.append(bytes([int(byte[1], 16)]))
+            else:
+                found.append(name.replace("\u2581", " ").encode("utf-8"))
+        return found
 
     def _id(self, token: str) -> int:
         found: int | None = self._inner.token_to_id(token)
@@ -150,8 +216,8 @@ class Tokenizer:
         except (UnicodeEncodeError, TypeError):
             raise InputError("text", "is no text, or holds half of a surrogate pair, which no encoding can write") from None
 
-    def extended(self, words: Sequence[str], *, mask: bool = False) -> Tokenizer:
-        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now, and a mask where it has none.
+    def extended(self, words: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now.
 
         Words that are one token already are passed over. See `models.vocabulary.grow` for the model's part.
         """
@@ -161,19 +227,12 @@ class Tokenizer:
                 raise InputError("new token", f"{word!r} holds nothing to be seen")
             if len(self.encode(word)) != 1 or self.encode(word)[0] == self.unknown:
                 made.add_tokens([framing.new_token(word)])
-        if mask and self.mask is None:
-            made.add_special_tokens([MASK])
         pad = None if self.pad == self.end else str(self._inner.id_to_token(self.pad))
         return Tokenizer(made, str(self._inner.id_to_token(self.end)), pad)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; marks are left out."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True))
-
-    def mark(self, name: str) -> int | None:
-        """The id of a mark by its name, such as a language's; None where there is none."""
-        found = (self._inner.token_to_id(spelled) for spelled in (name, f"\ue000{name}"))  # as `sentencepiece` hides it from texts
-        return next((token for token in found if token is not None), None)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as people can read it: its text where that is whole characters, else its name in the vocabulary."""
@@ -259,3 +318,15 @@ def _kind(tree: dict[str, Any]) -> Kind:
         case "BPE":
             return "bpe" if model["merges"] else "char"
     raise UserError(f"tokenizer.json: model {model.get('type')} is not known here; bpe, unigram, wordpiece, char and word are")
+
+
+def _byte_level() -> dict[str, int]:
+    """The byte that each character of a byte-level vocabulary stands for (Radford et al. 2019): printable ones for themselves, the others
+    for characters from 256 on.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_level()

@@ -61,6 +61,8 @@ def compare(
     from zhixing.verbs.evaluate import check_window, default_texts
 
     systems = [open_model(Path(path), device) for path in (a, b)]
+    for system in systems:
+        system.decoder_for("compare")
     if data is None:
         if systems[0].data != systems[1].data:
             raise ArtifactError(b, f"was trained on other data than {a}; name the text to compare them on with --data")

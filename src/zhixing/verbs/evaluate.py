@@ -55,7 +55,8 @@ def evaluate(
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
 ) -> EvaluateResult:
-    """Measure bits per byte, bits per character and perplexity of a model on any text, with intervals.
+    """Measure a model on any text, with intervals: bits per byte, bits per character and perplexity of a decoder; loss and accuracy of an
+    encoder at hidden words.
 
     Intervals are bootstrapped over documents. Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
@@ -64,8 +65,12 @@ def evaluate(
     from zhixing.evaluate.report import write_evaluation_report
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
+    from zhixing.models.shapes import EncoderModel
 
     loaded = open_model(Path(model), device)
+    if isinstance(loaded.model, EncoderModel):
+        return _hidden(loaded, str(model), data, window, stride, out)
+    loaded.decoder_for("evaluate")
     window, stride = check_window(loaded, window, stride)
     texts = list(default_texts(loaded) if data is None else documents.read(data))
     if not texts:
@@ -98,6 +103,61 @@ def evaluate(
     if folder is not None:
         with together(folder) as place:
             write_text(place / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
+            write_json(place / "report.json", result.model_dump())
+            write_evaluation_report(place, folder.name)
+    return result
+
+
+HIDING_SEED = 1
+"""What is hidden of a text is drawn from it, so that every model of a tokenizer is asked for the same tokens."""
+
+
+def _hidden(loaded: Loaded, model: str, data: list[str] | None, window: int | None, stride: int | None, out: Path | None) -> EvaluateResult:
+    """Evaluate an encoder: what stood at hidden tokens."""
+    from zhixing.evaluate import documents, hidden, significance
+    from zhixing.evaluate.report import write_evaluation_report
+    from zhixing.metrics.masked import MASKED
+
+    if window is not None or stride is not None:
+        raise SettingError("window" if window is not None else "stride", f"is for decoders, and {loaded.path} is an encoder")
+    texts = list(default_texts(loaded) if data is None else documents.read(data))
+    if not texts:
+        raise InputError(", ".join(data or [model]), "holds no text to evaluate on")
+    rows = hidden.score(loaded, (t.text for t in texts), HIDING_SEED, total=len(texts))
+    if not rows[:, 2].sum():
+        raise InputError(", ".join(data or [model]), "is too short: no word of it happens to be hidden")
+    if len(texts) < significance.FEW:
+        warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
+    settings = hidden.settings_of(loaded)
+    signature = (
+        f"v1|context:{loaded.context}|ratio:{settings.ratio:g}|words:{'whole' if settings.whole_words else 'no'}|mask:80/10/10|"
+        f"seed:{HIDING_SEED}|tok:{loaded.tokenizer.segmentation[:8]}|documents:{len(texts)}|interval:bootstrap95"
+    )
+    metrics = {}
+    for metric in MASKED:
+        estimate = significance.interval(metric, rows)
+        metrics[metric.name] = MetricResult(
+            value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
+        )
+    sizes = [len(ids) for ids in loaded.tokenizer.encode_batch([t.text for t in texts])]
+    result = EvaluateResult(
+        model=model,
+        fingerprint=loaded.fingerprint,
+        data=data or ["validation part"],
+        documents=len(texts),
+        tokens=sum(sizes),
+        bytes=sum(len(t.text.encode("utf-8")) for t in texts),
+        unknown_tokens=0,
+        metrics=metrics,
+    )
+    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
+    if folder is not None:
+        with together(folder) as place:
+            lines = [
+                json.dumps({"source": t.source, "nats": n, "right": int(r), "hidden": int(h), "text": t.text[:200]}, ensure_ascii=False)
+                for t, (n, r, h) in zip(texts, rows.tolist(), strict=True)
+            ]
+            write_text(place / "examples.jsonl", "".join(line + "\n" for line in lines))
             write_json(place / "report.json", result.model_dump())
             write_evaluation_report(place, folder.name)
     return result
