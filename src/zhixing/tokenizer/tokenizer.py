@@ -37,6 +37,9 @@ def sentinel(number: int) -> tuple[str, str]:
 _OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
 """Marks that `with_marks` may have added."""
 
+HIDDEN = "\ue000"
+"""Stands before the name of a token that must not come out of a text (see `sentencepiece`); a private-use character."""
+
 Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
 
 
@@ -78,7 +81,8 @@ class Tokenizer:
 
     def mark(self, names: Sequence[str]) -> int | None:
         """The id of the first of these marks that the vocabulary has."""
-        return next((found for name in names if (found := self._inner.token_to_id(name)) is not None), None)
+        spelled = (spelling for name in names for spelling in (name, HIDDEN + name))
+        return next((found for name in spelled if (found := self._inner.token_to_id(name)) is not None), None)
 
     def need(self, names: Sequence[str]) -> int:
         """Likewise. Raises `ArtifactError` where it has none of them."""
