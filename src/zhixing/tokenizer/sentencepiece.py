@@ -22,12 +22,10 @@ from tokenizers import Tokenizer as Inner
 
 from zhixing.errors import ArtifactError
 from zhixing.files import reason
-from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.tokenizer.tokenizer import HIDDEN, Tokenizer
 
 SPACE = "\u2581"
 NORMAL, USER, BYTE = 1, 4, 6
-HIDDEN = "\ue000"
-"""Stands before the name of a token that must not come out of a text; a private-use character, left out where ids become text."""
 
 
 @dataclass

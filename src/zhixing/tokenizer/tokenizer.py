@@ -37,6 +37,9 @@ def sentinel(number: int) -> tuple[str, str]:
 _OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
 """Marks that `with_marks` may have added."""
 
+HIDDEN = "\ue000"
+"""Stands before the name of a token that must not come out of a text (see `sentencepiece`); a private-use character."""
+
 Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
 
 
@@ -77,9 +80,9 @@ class Tokenizer:
         """The same without marks that were added to a finished vocabulary: equal where the same text gets the same ids."""
 
     def mark(self, names: Sequence[str]) -> int | None:
-        """The id of the first of these marks, such as a language's, that the vocabulary has."""
-        spelled = [form for name in names for form in (name, f"\ue000{name}")]  # as `sentencepiece` hides it from texts
-        return next((found for form in spelled if (found := self._inner.token_to_id(form)) is not None), None)
+        """The id of the first of these marks that the vocabulary has."""
+        spelled = (spelling for name in names for spelling in (name, HIDDEN + name))
+        return next((found for name in spelled if (found := self._inner.token_to_id(name)) is not None), None)
 
     def need(self, names: Sequence[str]) -> int:
         """Likewise. Raises `ArtifactError` where it has none of them."""
