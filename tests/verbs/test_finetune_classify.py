@@ -17,7 +17,8 @@ from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import write_json
 
 SMALL = {
-    "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word", "objective.window": 48,
+    "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word",
+    "objective.window": 48,
     "optim.learning_rate": 0.005, "optim.table_rate": 0.005, "optim.vector_rate": 0.005, "train.batch": 8,
 }  # fmt: skip
 GOOD, BAD = ("fine", "lovely", "好看", "great"), ("dull", "awful", "难看", "boring")
@@ -200,7 +201,7 @@ def test_golden_outputs_are_checked_at_each_load(trained, tmp_path):
     task = json.loads((run / "task.json").read_text())
     task["golden"][0]["output"] = [0.5, 0.5]
     write_json(run / "task.json", task)
-    with pytest.raises(ArtifactError, match="does not say of .* what it said when it was made"):
+    with pytest.raises(ArtifactError, match=r"does not say of .* what it said when it was made"):
         zx.Predictor.open(run)
     (run / "model.safetensors").write_bytes(b"x" + (run / "model.safetensors").read_bytes()[1:])
     with pytest.raises(ArtifactError, match="do not match their SHA-256"):
