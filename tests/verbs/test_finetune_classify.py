@@ -18,7 +18,8 @@ from zhixing.files import write_json
 
 SMALL = {
     "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word",
-    "objective.window": 48, "optim.learning_rate": 0.005, "optim.table_rate": 0.005, "optim.vector_rate": 0.005, "train.batch": 8,
+    "objective.window": 48,
+    "optim.learning_rate": 0.005, "optim.table_rate": 0.005, "optim.vector_rate": 0.005, "train.batch": 8,
 }  # fmt: skip
 GOOD, BAD = ("fine", "lovely", "好看", "great"), ("dull", "awful", "难看", "boring")
 

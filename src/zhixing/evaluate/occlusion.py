@@ -1,15 +1,20 @@
-"""Which words moved a prediction: each is left out in turn, and how much less probable the prediction then is says how much it counted.
+"""Which words moved a prediction: each is left out in turn, and how much the prediction loses by that says how much the word counted.
 
-(Li et al. 2016, arXiv 1612.08220.) In long texts several words that stand together are left out at once.
+(Li et al. 2016, arXiv 1612.08220.) What it loses is counted in log-odds, which unlike probabilities still tell words apart where the
+model is sure. In long texts several words that stand together are left out at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from zhixing.tasks.artifact import Opened
 from zhixing.tasks.augment import words
 
+SMALL = 1e-12
+"""Probability below which the model is as good as sure that not."""
 MOST = 60
 """Parts of a text that are left out one after the other."""
 
@@ -20,7 +25,7 @@ class Part:
 
     text: str
     weight: float
-    """Probability of the predicted class, or the number, with it, less that without it."""
+    """Log-odds of the predicted class, or the number, with it, less that without it."""
 
 
 def occlude(opened: Opened, text: str, pair: str | None = None) -> list[Part]:
@@ -33,7 +38,12 @@ def occlude(opened: Opened, text: str, pair: str | None = None) -> list[Part]:
     pairs = None if pair is None else [pair] * (1 + len(without))
     found = opened.outputs([text, *without], pairs)
     best = int(found[0].argmax()) if opened.task.kind != "number" else 0
-    weights = [float(found[0, best] - row[best]) for row in found[1:]]
+    said = (
+        found[:, best]
+        if opened.task.kind == "number"
+        else np.log(np.clip(found[:, best], SMALL, 1) / np.clip(1 - found[:, best], SMALL, 1))
+    )
+    weights = (said[0] - said[1:]).tolist()
     parts: list[Part] = []
     end = 0
     for group, weight in zip(groups, weights, strict=True):

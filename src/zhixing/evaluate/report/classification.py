@@ -151,7 +151,7 @@ def _explained(explained: list[dict[str, Any]]) -> str:
         said = both(f"is {escape(_name(one['label']))}, taken for", f"实为 {escape(_name(one['label']))}，判为")
         made.append(f"<blockquote><b>{said} {escape(_name(one['predicted']))}</b><br>{''.join(spans)}</blockquote>")
     note = both(
-        "The stronger the red, the more the prediction rests on a word: so much less probable is it without. Grey words speak against it.",
-        "红色越深，预测越依赖该词（去掉它后概率下降越多）；灰色的词则与预测相悖。",
+        "The stronger the red, the more the prediction rests on a word: its log-odds fall without it. Grey words speak against it.",
+        "红色越深，预测越依赖该词（去掉它后对数几率下降越多）；灰色的词则与预测相悖。",
     )
     return f"<p class=soft>{note}</p>{''.join(made)}" if made else ""
