@@ -54,13 +54,14 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "Predictor", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate", "get",
-        "open_model", "plan", "predict", "prepare", "pretrain", "score",
+        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate",
+        "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "translate",
     ]  # fmt: skip
     assert zhixing.VERBS == (
-        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "score", "export",
+        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
+        "export",
     )  # fmt: skip
-    assert zhixing.TASKS == {"finetune": ("classify",)}
+    assert zhixing.TASKS == {"finetune": ("classify", "translate")}
     for name in zhixing.__all__:
         assert getattr(zhixing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'pretend'"):

@@ -22,25 +22,38 @@ if TYPE_CHECKING:
     from zhixing.checkpoint import open_model
     from zhixing.errors import UserError, ZhixingError
     from zhixing.predict import Predictor
+    from zhixing.tasks.translation.artifact import Translator
     from zhixing.verbs import finetune
     from zhixing.verbs.compare import compare
     from zhixing.verbs.evaluate import evaluate
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
     from zhixing.verbs.get import get
+    from zhixing.verbs.ladder import ladder
     from zhixing.verbs.plan import plan
     from zhixing.verbs.predict import predict
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
     from zhixing.verbs.score import score
+    from zhixing.verbs.translate import translate
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "evaluate", "compare", "score", "export")
-TASKS = {"finetune": ("classify",)}
+VERBS = (
+    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
+    "export",
+)  # fmt: skip
+TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
-_ELSEWHERE = {"open_model": "checkpoint", "Predictor": "predict", "UserError": "errors", "ZhixingError": "errors"}
+_ELSEWHERE = {
+    "open_model": "checkpoint",
+    "Predictor": "predict",
+    "Translator": "tasks.translation.artifact",
+    "UserError": "errors",
+    "ZhixingError": "errors",
+}
 
 __all__ = [
     "Predictor",
+    "Translator",
     "UserError",
     "ZhixingError",
     "__version__",
@@ -50,12 +63,14 @@ __all__ = [
     "finetune",
     "generate",
     "get",
+    "ladder",
     "open_model",
     "plan",
     "predict",
     "prepare",
     "pretrain",
     "score",
+    "translate",
 ]
 
 

@@ -214,6 +214,10 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tokenizer.settings import PrepareSettings
 
         return PrepareSettings
+    if verb == "finetune translate":
+        from zhixing.tasks.translation.recipe import TranslateRecipe
+
+        return TranslateRecipe
     if verb == "finetune classify":
         from zhixing.tasks.recipe import ClassifyRecipe
 

@@ -7,9 +7,12 @@ import torch
 from zhixing.models import (
     Architecture,
     BertSettings,
+    CNNSettings,
     Encoder,
     EncoderModel,
+    MarianSettings,
     ModernBertSettings,
+    RNNSettings,
     build,
     flops_per_token,
     kinds,
@@ -27,6 +30,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         layers=3, width=32, heads=2, hidden=40, window=4, global_every=2, attention_bias=True, mlp_bias=True, norm_bias=True,
         transform_bias=True, head_bias=False, tied=False,
     ),
+    "marian": MarianSettings(encoder_layers=2, width=32, heads=4),
+    "m2m100": MarianSettings(encoder_layers=2, width=32, heads=4, norm="pre", wavelengths="closed", position_offset=2, activation="silu"),
+    "rnn": RNNSettings(cell="rnn", layers=2, width=32),
+    "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
+    "gru": RNNSettings(cell="gru", layers=1, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(5,), tied=False),
+    "cnn-text": CNNSettings(layers=1, width=32, windows=(3, 4, 9), activation="relu"),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(3,), dilation=3),
 }  # fmt: skip
 """By name; add a member with its settings (a few layers and a width of 32 keep the tests short)."""
 COMPILED = ("bert", "modernbert")
@@ -75,7 +86,7 @@ def gradients(model: EncoderModel, value: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_every_kind_of_this_shape_is_here():
-    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert"}
+    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert", "rnn", "cnn"}
     assert {settings.kind for settings in ARCHITECTURES.values()} <= set(kinds("encoder"))
 
 
@@ -102,14 +113,15 @@ def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     matrices = sum(p.numel() for p in [*model.encoder.trunk.parameters(), *model.head.transform.parameters()] if p.ndim == 2)
     seen = {"modernbert": 2 * 16 + 2 * 7, "modernbert-biases": 2 * 16 + 5}  # a token and three, or two, on either side
     of_layers = next((seen[name] for name, known in ARCHITECTURES.items() if known == settings and name in seen), 2 * 16)
-    assert flops_per_token(settings, VOCABULARY, 16) == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
+    of_layers = 0 if isinstance(settings, RNNSettings | CNNSettings) else of_layers
+    assert flops_per_token(settings, VOCABULARY, 16, "encoder") == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
 
 
 @every
 def test_first_loss_is_near_that_of_a_uniform_guess(settings):
     torch.manual_seed(0)
     model, tokens = build(settings, VOCABULARY, "encoder"), ids(8, 24)
-    total, count = cross_entropy(model.head.transform(model(tokens)), model.head.matrix, tokens, bias=model.head.bias)
+    total, count = cross_entropy(model.head.transform(model(tokens)), model.head.matrix, ids(8, 24, seed=9), bias=model.head.bias)
     assert abs(total.item() / count.item() - torch.tensor(VOCABULARY).log().item()) < 0.1
 
 
@@ -159,9 +171,7 @@ def test_packed_equals_alone(settings):
     alone = torch.cat([model(piece[None])[0] for row, cut in zip(tokens, cuts, strict=True) for piece in row.split(cut)])
     near(packed.flatten(0, 1), alone)
     weight = torch.randn(alone.shape, generator=torch.Generator().manual_seed(3))
-    for a, b in zip(
-        gradients(model, (packed.flatten(0, 1) * weight).sum()), gradients(model, (alone * weight).sum()), strict=True
-    ):
+    for a, b in zip(gradients(model, (packed.flatten(0, 1) * weight).sum()), gradients(model, (alone * weight).sum()), strict=True):
         near(a, b, 1e-3)
     mask = torch.arange(20) < torch.tensor([18, 20])[:, None]  # the last document of the first row ends before the row does
     near(model(tokens, mask, segments=segments)[0, 6:18], model(tokens[:1, 6:18])[0])

@@ -5,7 +5,19 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from zhixing.models import Architecture, Decoder, Encoder, EncoderDecoderModel, MarianSettings, build, flops_per_token, kinds, parameters
+from zhixing.models import (
+    Architecture,
+    CNNSettings,
+    Decoder,
+    Encoder,
+    EncoderDecoderModel,
+    MarianSettings,
+    RNNSettings,
+    build,
+    flops_per_token,
+    kinds,
+    parameters,
+)
 from zhixing.models.shapes import Memory
 from zhixing.nn.losses import cross_entropy
 
@@ -17,6 +29,11 @@ ARCHITECTURES: dict[str, Architecture] = {
         **SMALL, tied=False, head_bias=True, activation="silu", scaled=False, decoder_heads=2, decoder_hidden=48
     ),
     "m2m100": MarianSettings(**SMALL, norm="pre", wavelengths="closed", position_offset=2, activation="gelu"),
+    "rnn": RNNSettings(cell="rnn", layers=2, width=32, attention="multiplicative"),
+    "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
+    "gru": RNNSettings(cell="gru", layers=1, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(3,), tied=False),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(3, 2), dilation=2),
 }
 """By name; add a member with its settings (two layers and a width of 32 keep the tests short)."""
 COMPILED = ("marian",)
@@ -94,7 +111,14 @@ def test_parameters_are_counted_without_building(settings):
 def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     model = build(settings, VOCABULARY, "encoder-decoder")
     matrices = sum(p.numel() for role in (model.encoder, model.decoder) for p in role.trunk.parameters() if p.ndim == 2)
-    attention = 12 * 32 * 16 * (settings.encoder_layers + 2 * settings.decoder_layers) if isinstance(settings, MarianSettings) else 0
+    match settings:
+        case MarianSettings():
+            attended = settings.encoder_layers + 2 * settings.decoder_layers
+        case CNNSettings():
+            attended = settings.layers
+        case _:
+            attended = 1
+    attention = 12 * 32 * 16 * attended
     assert flops_per_token(settings, VOCABULARY, 16, "encoder-decoder") == 6 * (matrices + 32 * VOCABULARY) + attention
 
 

@@ -281,6 +281,11 @@ def swap(what):
     return damage
 
 
+def truncated(folder):
+    swap({"x": torch.zeros(500)})(folder)
+    (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:700])
+
+
 def setting(**changes):
     def damage(folder):
         config = json.loads((folder / "config.json").read_text())
@@ -298,10 +303,7 @@ DAMAGES = {
     "payload": (swap({"bert.embeddings": Payload()}), "pickled object that is more than weights, which is never run"),
     "whole-module": (swap(torch.nn.Linear(2, 2)), "pickled object that is more than weights"),
     "list": (swap([torch.zeros(1)]), "a pickled object other than weights by name"),
-    "truncated-bin": (
-        lambda folder: (swap({"x": torch.zeros(500)})(folder), (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:700])),
-        "damaged, or a pickled object",
-    ),
+    "truncated-bin": (truncated, "damaged, or a pickled object"),
     "relative-positions": (setting(position_embedding_type="relative_key"), "positions of type 'relative_key'"),
     "decoder": (setting(is_decoder=True), "asks for a decoder"),
     "activation": (setting(hidden_act="mish"), "hidden_act 'mish'"),
@@ -326,13 +328,12 @@ def test_what_does_not_fit_is_named(damage, words, tmp_path, monkeypatch):
     assert not (tmp_path / "payload-was-run").exists()
 
 
+DISORDER = ["sliding_attention", "sliding_attention", "full_attention", "full_attention"]
 ODD = {
-    "layer-order": (
-        "ModernBert", MODERN, {"layer_types": ["sliding_attention"] * 2 + ["full_attention"] * 2}, "local and global layers in an order of their own"
-    ),
+    "layer-order": ("ModernBert", MODERN, {"layer_types": DISORDER}, "local and global layers in an order of their own"),
     "rope": ("ModernBert", MODERN, {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope types default, yarn"),
     "classifier": ("ModernBert", MODERN, {"classifier_activation": "silu"}, "activations gelu, silu"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("family", "shape", "changes", "words"), ODD.values(), ids=ODD.keys())
@@ -359,7 +360,9 @@ def test_minilm_of_the_catalogue():
     assert len(sentences) == 100
     theirs = words(sentences, padding=True, return_tensors="pt")
     framed = found.tokenizer.frame(sentences)
-    assert [row.ids for row in framed] == [row[: n] for row, n in zip(theirs["input_ids"].tolist(), theirs["attention_mask"].sum(1), strict=True)]
+    assert [row.ids for row in framed] == [
+        row[:n] for row, n in zip(theirs["input_ids"].tolist(), theirs["attention_mask"].sum(1), strict=True)
+    ]
     mask = theirs["attention_mask"].bool()
     expected = oracle(**theirs).last_hidden_state
     assert (found.model(theirs["input_ids"], mask, kinds=theirs["token_type_ids"]) - expected)[mask].abs().max() <= 1e-4

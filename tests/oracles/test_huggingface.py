@@ -202,7 +202,10 @@ DAMAGES = {
     "other-family": (setting(model_type="t5"), "type 't5'; known are llama, mistral, qwen2, qwen3, gpt2, bert, roberta"),
     "windows-in-disorder": (
         setting(
-            model_type="qwen3", use_sliding_window=True, sliding_window=4, layer_types=["sliding_attention", "full_attention", "full_attention"]
+            model_type="qwen3",
+            use_sliding_window=True,
+            sliding_window=4,
+            layer_types=["sliding_attention", "full_attention", "full_attention"],
         ),
         "windows in an order of their own",
     ),

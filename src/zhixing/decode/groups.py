@@ -4,13 +4,13 @@ Floating-point sums depend on their order, and fast kernels choose it by the sha
 whatever its batch mates are when every sum over it is made over a shape that depends on that sentence alone:
 
 1. A sentence is padded to a length that follows from its own (`room`), and shares a batch only with sentences of the same padded length.
-2. The number of rows is the one thing that varies. Matrix products must therefore sum the products of a row in the same order for any number
-   of rows. MKL does, from four rows on and in multiples of four: batches are filled up with idle rows to multiples of `GRAIN`. That is
-   not taken on trust: `steady` multiplies matrices of the model's shapes and compares bits.
-3. Where it does not hold (another library, another processor), batches have one fixed number of rows: then all shapes are the same always.
+2. The number of rows is the one thing that varies. Matrix products must therefore sum the products of a row in the same order for any
+   number of rows. MKL does, from four rows on and in multiples of four: batches are filled up with idle rows to multiples of `GRAIN`.
+   That is not taken on trust: `steady` multiplies matrices of the model's shapes and compares bits.
+3. Where it does not hold (another library, another processor), batches have one fixed number of rows: all shapes are always the same.
 
-All else that a decoder does with a row (norms, attention, softmax, the search) is done row by row. Checked on CPUs in fp32; on other devices
-rows are batched in the same way, and equal bits are likely and not promised.
+All else that a decoder does with a row (norms, attention, softmax, the search) is done row by row. Checked on CPUs in fp32; on other
+devices rows are batched in the same way, and equal bits are likely and not promised.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def room(length: int) -> int:
 
 
 def groups(sources: Sequence[Sequence[int]], batch: int, grain: int, pad: int, device: torch.device, *, fixed: bool) -> Iterator[Group]:
-    """Batches of up to `batch` sentences of one padded length, shortest first, filled up to a multiple of `grain` rows (`fixed`: `FIXED`)."""
+    """Batches of up to `batch` sentences of one padded length, shortest first, filled up to a multiple of `grain` (`fixed`: to `FIXED`)."""
     order = sorted(range(len(sources)), key=lambda place: (room(len(sources[place])), len(sources[place])))
     start = 0
     while start < len(order):
@@ -94,7 +94,7 @@ def _steady(rows: int, columns: int, number: torch.dtype, threads: int) -> bool:
     generator = torch.Generator().manual_seed(rows * 31 + columns)
     matrix = torch.randn(min(rows, 4096), columns, generator=generator).to(number)
     x = torch.randn(16 * GRAIN, columns, generator=generator).to(number)
-    alone = torch.cat([F.linear(part, matrix) for part in x.split(GRAIN)])
+    alone = torch.cat([F.linear(part, matrix) for part in torch.split(x, GRAIN)])
     shuffled = torch.randperm(len(x), generator=generator)
     counts = [GRAIN * n for n in (1, 2, 3, 4, 6, 9, 16)]
     return all(torch.equal(F.linear(x[:n], matrix), alone[:n]) for n in counts) and torch.equal(

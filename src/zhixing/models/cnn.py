@@ -63,9 +63,10 @@ class CNNSettings(Settings):
         return self
 
     @property
-    def channels(self) -> int:
-        """What a layer's convolutions put out: the width, with glu twice."""
-        return 2 * self.width if self.activation == "glu" else self.width
+    def channels(self) -> list[int]:
+        """What the convolution of each window puts out: its share of the width, with glu twice."""
+        share, left = divmod(self.width, len(self.windows))
+        return [(share + (number < left)) * (2 if self.activation == "glu" else 1) for number in range(len(self.windows))]
 
 
 FARTHEST = 1 << 16
@@ -80,8 +81,14 @@ class Layer(nn.Module):
         self.activation = glu if settings.activation == "glu" else relu
         self.norm = RMSNorm(settings.width, settings.norm_epsilon)
         self.convolution = Convolution(
-            settings.width, settings.channels, settings.windows, dilation=settings.dilation**number, causal=causal
+            settings.width, settings.windows, settings.channels, dilation=settings.dilation**number, causal=causal
         )
+        for matrix in self.convolution.matrices:
+            assert isinstance(matrix, nn.Linear)
+            initialise(matrix.weight)
+            nn.init.zeros_(matrix.bias)
+            if settings.activation == "glu":  # a new layer changes nothing: what its gates let through is zero
+                nn.init.zeros_(matrix.weight[: len(matrix.weight) // 2])
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
@@ -89,14 +96,16 @@ class Layer(nn.Module):
         inputs = self.norm(x)
         if mask is not None:
             inputs = inputs * mask
-        after: Tensor = x + self.dropout(self.activation(self.convolution(inputs, segments=segments)))
-        return after
+        return x + self._activated(self.convolution(inputs, segments=segments))
 
     def step(self, x: Tensor, past: tuple[Tensor, ...], lengths: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """[B, T, D] after `past`, the convolution's last inputs (nothing: zeros) -> [B, T, D] and the past of the next call."""
         inputs, before = self.norm(x), past[0] if past else None
-        after = x + self.dropout(self.activation(self.convolution(inputs, before)))
-        return after, (self.convolution.keep(inputs, before, lengths),)
+        return x + self._activated(self.convolution(inputs, before)), (self.convolution.keep(inputs, before, lengths),)
+
+    def _activated(self, outs: list[Tensor]) -> Tensor:
+        activated: Tensor = self.dropout(torch.cat([self.activation(out) for out in outs], dim=-1))
+        return activated
 
 
 class Look(nn.Module):
@@ -113,11 +122,14 @@ class Look(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], read: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
-        """[B, T, D] -> [B, T, D]. read: keys and values [B, 1, S, D]; mask: [B, S], True where the memory has a token."""
-        queries = rotate(self.queries(self.norm(x)).unsqueeze(2), *angles).transpose(1, 2)
+        """[B, T, D] -> [B, T, D]. read: keys and values [B, 1, S, D]; mask: [B, S], True where the memory has a token.
+
+        The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence).
+        """
+        queries = rotate(self.queries(self.norm(x)).unsqueeze(2), *angles)
         keys, values = (side.to(queries.dtype) for side in read)
-        mixed = attend(queries, keys, values, None if mask is None else mask[:, None, None])
-        after: Tensor = x + self.dropout(self.out(mixed.squeeze(1)))
+        mixed = attend(queries.view(len(keys), 1, -1, x.shape[2]), keys, values, None if mask is None else mask[:, None, None])
+        after: Tensor = x + self.dropout(self.out(mixed.view(x.shape)))
         return after
 
 
@@ -131,18 +143,13 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(Layer(settings, number, causal) for number in range(settings.layers))
         self.looks = nn.ModuleList(Look(settings) for _ in range(settings.layers if attends else 0))
         self.norm = RMSNorm(settings.width, settings.norm_epsilon)
-        for matrix in (module for layer in self.layers for module in layer.convolution.matrices):
-            initialise(matrix.weight)
-            nn.init.zeros_(matrix.bias)
-            if settings.activation == "glu" and len(settings.windows) == 1:
-                nn.init.zeros_(matrix.weight[: settings.width])  # a new layer changes nothing: the gates are open by half, onto zeros
         for look in self.looks:
             assert isinstance(look, Look)
             initialise(look.queries.weight)
             nn.init.zeros_(look.queries.bias)
             nn.init.zeros_(look.out.weight)
 
-    def forward(self, x: Tensor, segments: Tensor | None = None, *, mask: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory | None = None, segments: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] of whole rows; a document, and padding, ends what a convolution sees."""
         x = self.dropout(x)
         weight = None if mask is None else mask.unsqueeze(-1).to(x.dtype)
@@ -198,8 +205,8 @@ class CNNDecoder(nn.Module):
         """ids [B, T] -> states [B, T, D] and the state, moved on."""
         embedded = self.embedding(ids)
         if state is None:
-            return self.trunk(embedded, segments, memory=memory), None
-        if memory is not None and len(self.trunk.looks) and not state.memory:
+            return self.trunk(embedded, memory, segments), None
+        if memory is not None and len(self.trunk.looks):
             state.memory, state.memory_mask = [self.trunk.read(memory)], memory.mask
         return self.trunk.step(embedded, state, lengths), state
 
@@ -222,7 +229,7 @@ class CNNEncoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor | None = None, *, segments: Tensor | None = None, kinds: Tensor | None = None) -> Tensor:
         """ids [B, T] -> states [B, T, D]; `kinds` are not told apart."""
-        states: Tensor = self.trunk(self.embedding(ids), segments, mask=mask)
+        states: Tensor = self.trunk(self.embedding(ids), segments=segments, mask=mask)
         return states
 
     def repeated(self) -> list[nn.Module]:
@@ -232,7 +239,6 @@ class CNNEncoder(nn.Module):
 
 def matrix_parameters(settings: CNNSettings, shape: Shape = "decoder") -> int:
     """Numbers in the trunk's matrices: those that a token is multiplied with (of an encoder-decoder, in both trunks)."""
-    share, left = divmod(settings.channels, len(settings.windows))
-    channels = [share + (number < left) for number in range(len(settings.windows))]
-    stack = settings.layers * settings.width * sum(window * out for window, out in zip(settings.windows, channels, strict=True))
+    seen = sum(window * out for window, out in zip(settings.windows, settings.channels, strict=True))
+    stack = settings.layers * settings.width * seen
     return 2 * stack + 2 * settings.layers * settings.width**2 if shape == "encoder-decoder" else stack

@@ -48,7 +48,7 @@ class MarianSettings(Settings):
     activation: Activation = "relu"
     """gelu, gelu_tanh, relu or silu."""
     norm: Literal["post", "pre"] = "post"
-    """Whether the sum of the residual stream and a half block's output is normalised (Marian), or what goes into the half block (M2M100)."""
+    """post: the sum of the residual stream and a half block's output is normalised (Marian); pre: what goes into it is (M2M100)."""
     wavelengths: Wavelengths = "open"
     """Spacing of the sinusoids: open (Marian) or closed (M2M100); see `nn.positions.sinusoids`."""
     position_offset: int = Field(0, ge=0)
@@ -177,8 +177,7 @@ class EncoderTrunk(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         seen = visible(mask, segments)
-        # A row's padding is on its right: positions are the same with a mask and without.
-        x = self.begin(x, positions(x.shape[1], None, segments, x.device))
+        x = self.begin(x, positions(x.shape[1], mask, segments, x.device))
         for block in self.blocks:
             x = block(x, seen)
         out: Tensor = self.norm(x)
@@ -233,7 +232,7 @@ def _draw(trunk: nn.Module) -> None:
 
 
 class MarianEncoder(nn.Module):
-    """The encoder role; see `models.shapes.Encoder`. Padding is on the right."""
+    """The encoder role; see `models.shapes.Encoder`."""
 
     def __init__(self, settings: MarianSettings, embedding: nn.Embedding) -> None:
         super().__init__()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from zhixing.config import Settings
 from zhixing.models.shapes import initialise
+from zhixing.nn.activations import gelu
 from zhixing.nn.attention import Attention
 from zhixing.nn.mlp import GeGLU
 from zhixing.nn.padding import Tokens, near, positions, visible
@@ -168,7 +168,7 @@ class Transform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
-        after: Tensor = self.norm(F.gelu(self.dense(x)))
+        after: Tensor = self.norm(gelu(self.dense(x)))
         return after
 
 

@@ -6,8 +6,8 @@
 
 Layers are joined as a transformer's are (normalise, transform, add to the residual stream), which lets deep stacks train; the cells
 themselves are the textbook ones. Attention asks with what the first layer has made of the tokens so far, and what it finds is read by the
-layers above (Wu et al. 2016, arXiv 1609.08144): so it is one product for all tokens of a training row, where Bahdanau et al. (2015), who feed
-it back into the layer that asks, go token by token.
+layers above (Wu et al. 2016, arXiv 1609.08144): so it is one product for all tokens of a training row. Bahdanau et al. (2015) feed it back
+into the layer that asks, and so have to go token by token.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Trunk(nn.Module):
         self.look = Look(settings) if attends else None
         self.norm = RMSNorm(settings.width, settings.norm_epsilon)
 
-    def forward(self, x: Tensor, segments: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory | None = None, segments: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] from the first token on; the hidden state starts anew where a document does."""
         pieces = None if segments is None else Pieces.of_segments(segments)
         x = self.dropout(x)
@@ -149,8 +149,8 @@ class RNNDecoder(nn.Module):
         """ids [B, T] -> states [B, T, D] and the state, moved on."""
         embedded = self.embedding(ids)
         if state is None:
-            return self.trunk(embedded, segments, memory), None
-        if memory is not None and self.trunk.look is not None and not state.memory:
+            return self.trunk(embedded, memory, segments), None
+        if memory is not None and self.trunk.look is not None:
             state.memory, state.memory_mask = [self.trunk.look.attention.read(memory.states)], memory.mask
         return self.trunk.step(embedded, state, lengths), state
 

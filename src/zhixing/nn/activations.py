@@ -36,7 +36,7 @@ def relu(x: Tensor) -> Tensor:
 
 def gelu(x: Tensor) -> Tensor:
     """x P(x) with P(x) = (1 + erf(x / sqrt 2)) / 2, the chance that a standard normal number is below x (Hendrycks and Gimpel 2016,
-    arXiv 1606.08415). BERT and Marian's successors use it.
+    arXiv 1606.08415). BERT and RoBERTa use it.
 
     gelu'(x) = P(x) + x p(x) with the density p(x) = e^(-x^2 / 2) / sqrt(2 pi).
     """

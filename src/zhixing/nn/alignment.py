@@ -39,14 +39,19 @@ class Alignment(nn.Module):
         return self.keys(states), states
 
     def forward(self, x: Tensor, read: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
-        """x [B, T, D] with what was `read` -> [B, T, D]. mask: [B, S], True where the memory has a token; None: everywhere."""
+        """x [B, T, D] with what was `read` -> [B, T, D]. mask: [B, S], True where the memory has a token; None: everywhere.
+
+        The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence).
+        """
         keys, values = read
+        shape = x.shape
+        x = x.reshape(len(keys), -1, shape[2])
         if self.queries is None or self.vector is None:
             visible = None if mask is None else mask[:, None, None]
             mixed = attend(x[:, None], keys[:, None].to(x.dtype), values[:, None].to(x.dtype), visible)[:, 0]
         else:
             mixed = self._additive(self.queries(x), keys, values, self.vector, mask)
-        out: Tensor = self.out(mixed)
+        out: Tensor = self.out(mixed.reshape(shape))
         return out
 
     @staticmethod
@@ -62,7 +67,7 @@ class Alignment(nn.Module):
             mixed: Tensor = softmax(scores).to(values.dtype) @ values
             return mixed
 
-        blocks = queries.split(max(1, NUMBERS // keys.numel()), dim=1)
+        blocks = torch.split(queries, max(1, NUMBERS // keys.numel()), dim=1)
         if len(blocks) == 1:
             return mix(queries)
         return torch.cat([checkpoint(mix, block, use_reentrant=False) for block in blocks], dim=1)

@@ -18,18 +18,17 @@ from torch import Tensor, nn
 
 
 class Convolution(nn.Module):
-    """Convolutions of one window or of several side by side, D -> `channels`, of which each window gives an equal share.
+    """Convolutions side by side over the same tokens [B, T, D], each with a window and a number of channels of its own.
 
-    windows: tokens that are seen at once. causal: a window ends at its own token, else it is centred (an even one looks farther right).
-    dilation: from one token of a window to the next (Yu and Koltun 2016, arXiv 1511.07122).
+    windows: tokens that are seen at once, by each. causal: a window ends at its own token, else it is centred (an even one looks farther
+    right). dilation: from one token of a window to the next (Yu and Koltun 2016, arXiv 1511.07122).
     """
 
-    def __init__(self, width: int, channels: int, windows: Sequence[int], *, dilation: int = 1, causal: bool = False) -> None:
+    def __init__(self, width: int, windows: Sequence[int], channels: Sequence[int], *, dilation: int = 1, causal: bool = False) -> None:
         super().__init__()
         self.causal, self.dilation, self.windows = causal, dilation, tuple(windows)
         self.before, self.after = self._reach(max(windows))
-        share, left = divmod(channels, len(self.windows))
-        self.matrices = nn.ModuleList(nn.Linear(width * window, share + (i < left)) for i, window in enumerate(self.windows))
+        self.matrices = nn.ModuleList(nn.Linear(width * window, out) for window, out in zip(windows, channels, strict=True))
 
     def _reach(self, window: int) -> tuple[int, int]:
         """How many neighbours a window has on the left and on the right."""
@@ -41,8 +40,8 @@ class Convolution(nn.Module):
         """Tokens on the left that reach into an output."""
         return self.before * self.dilation
 
-    def forward(self, x: Tensor, past: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
-        """[B, T, D] -> [B, T, channels].
+    def forward(self, x: Tensor, past: Tensor | None = None, segments: Tensor | None = None) -> list[Tensor]:
+        """[B, T, D] -> [B, T, channels] of each window.
 
         past: the `memory` tokens before the first [B, memory, D]; None: zeros.
         segments: [B, T], numbers of documents: a neighbour of another one is zero.
@@ -62,7 +61,7 @@ class Convolution(nn.Module):
         for matrix, window in zip(self.matrices, self.windows, strict=True):
             first = self.before - self._reach(window)[0]
             outs.append(matrix(torch.cat(taps[first : first + window], dim=-1)))
-        return outs[0] if len(outs) == 1 else torch.cat(outs, dim=-1)
+        return outs
 
     def keep(self, x: Tensor, past: Tensor | None, lengths: Tensor | None = None) -> Tensor:
         """The `past` of the next call, [B, memory, D], after the tokens x, of which row b has `lengths[b]` (None: all)."""

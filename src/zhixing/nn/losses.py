@@ -1,4 +1,8 @@
-"""Cross-entropy of the next token, whole or in chunks, so that logits of V numbers a token need never all exist."""
+"""Losses: sums over what is predicted, and how much that is, so that parts of a batch add up to the whole.
+
+cross-entropy    of tokens, whole or in chunks, so that logits of V numbers a token need never all exist
+squared error    of numbers
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,9 @@ def cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Sum of -ln p(target) in nats (fp32) and the number of targets, both scalars.
 
+        L = ln(sum_j e^z_j) - z_y          for logits z = W h + b and the target y
+        dL/dz_i = softmax(z)_i - (i = y)   so dL/dh = W' dL/dz, dL/dW = dL/dz h', dL/db = dL/dz
+
     states [..., D], matrix [V, D] and bias [V] of the head, targets [...] of which those equal to `ignore` do not count.
     chunk: rows of logits that exist at once; their gradients are computed with them, in the forward pass. None: all.
     smoothing: share e of the target's probability that is spread evenly over all V tokens: - sum_v ((1 - e) [v = target] + e / V) ln p(v)
@@ -38,6 +45,16 @@ def cross_entropy(
         return F.cross_entropy(logits, targets, ignore_index=ignore, reduction="sum", label_smoothing=smoothing), count
     total: Tensor = _Chunked.apply(states, matrix, bias, targets, chunk, ignore, smoothing, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
     return total, count
+
+
+def squared_error(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of (prediction - target)^2 (fp32) and the number of targets, both scalars; their ratio is the mean squared error.
+
+        L = (p - y)^2        dL/dp = 2 (p - y)
+
+    predictions and targets: numbers, of one shape. It is the loss of a normal distribution of fixed width around each prediction.
+    """
+    return F.mse_loss(predictions.float(), targets.float(), reduction="sum"), torch.tensor(targets.numel(), device=targets.device)
 
 
 def fastest_chunk(vocabulary: int, device: torch.device) -> int | None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from zhixing.nn.activations import gelu, gelu_tanh, relu, silu
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
-"""GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415) exactly, and as GPT-2 approximates it; ReLU; SiLU, which is also called swish."""
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu, "silu": silu}
 
 
 class MLP(nn.Module):
@@ -45,7 +40,7 @@ class SwiGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        down: Tensor = self.down(F.silu(gate) * up)
+        down: Tensor = self.down(silu(gate) * up)
         return down
 
 
@@ -60,5 +55,5 @@ class GeGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        down: Tensor = self.down(F.gelu(gate) * up)
+        down: Tensor = self.down(gelu(gate) * up)
         return down

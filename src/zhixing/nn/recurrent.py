@@ -45,7 +45,9 @@ class Pieces:
         begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
         number = (begins.flatten().cumsum(0) - 1).view_as(segments)
         if mask is not None:  # a run without a token is no piece
-            number = torch.full_like(number, -1).masked_scatter(mask, number[mask].unique(return_inverse=True)[1])
+            held = torch.zeros(int(number[-1, -1]) + 1, dtype=torch.int64, device=mask.device)
+            held[number[mask]] = 1
+            number = torch.where(mask, held.cumsum(0)[number] - 1, -1)
         return cls(number)
 
     @classmethod

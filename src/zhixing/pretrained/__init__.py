@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,16 @@ from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, InputError, MissingPackage, UserError, ZhixingError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import Architecture, Model, build
-from zhixing.models.shapes import DecoderModel
-from zhixing.pretrained import bert, gpt2, llama, modernbert, weights
-from zhixing.pretrained.family import Family
+from zhixing.models.marian import MarianSettings
+from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
+from zhixing.pretrained import bert, gpt2, llama, marian, modernbert, weights
+from zhixing.pretrained.family import Description, Family
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-FAMILIES: tuple[Family, ...] = (llama, gpt2, bert, modernbert)
+FAMILIES: tuple[Family, ...] = (llama, gpt2, bert, modernbert, marian)
 """The modules that know one."""
 
-PARTS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.spm")
+PARTS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.spm", "sentencepiece.bpe.model")
 OLD_PARTS = ("pytorch_model*.bin",)
 """What is fetched of a repository on the hub; the second where the first has no weights."""
 
@@ -47,6 +48,12 @@ class Pretrained:
     """Tokens that the model was trained to see at once."""
     new_head: bool = False
     """Whether the checkpoint has no head, so that the model's is new and says nothing before it is trained."""
+    source_tokenizer: Tokenizer | None = None
+    """Of an encoder-decoder: what the encoder reads; `tokenizer` is the decoder's. The same one, where both have one vocabulary."""
+    begin: int | None = None
+    """Of an encoder-decoder: the token before the first of an output."""
+    decoding: dict[str, Any] = field(default_factory=dict)
+    """Of an encoder-decoder: settings of `decode.beam` that the folder recommends."""
 
 
 def is_folder(path: Path) -> bool:
@@ -79,10 +86,48 @@ def load(source: Path | str) -> Pretrained:
     with weights.opened(folder) as tensors:
         state, new_head = family.read(tensors, found, folder)
         model.load_state_dict(state, assign=True)
+    if found.shape == "encoder-decoder":
+        return _open_pair(found, model.float().eval(), folder)
     tokenizer = Tokenizer.adopt(folder)
     if tokenizer.vocabulary > found.vocabulary:
         raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {found.vocabulary}")
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
+
+
+def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
+    """An encoder-decoder with its tokenizers, which may be two."""
+    source, target = marian.tokenizers(folder)
+    for tokenizer, size in ((source, found.source_vocabulary or found.vocabulary), (target, found.vocabulary)):
+        if tokenizer.vocabulary > size:
+            raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}")
+    begin, decoding = marian.decoding(folder)
+    begin = target.end if begin is None else begin
+    return Pretrained(found.architecture, model, target, found.context, source_tokenizer=source, begin=begin, decoding=decoding)
+
+
+def save_pair(
+    folder: Path,
+    model: EncoderDecoderModel,
+    architecture: MarianSettings,
+    source_tokenizer: Tokenizer,
+    tokenizer: Tokenizer,
+    context: int,
+    *,
+    begin: int,
+) -> None:
+    """Write an encoder-decoder: config, weights, generation config, and the tokenizers as `source_tokenizer.json` and `tokenizer.json`.
+
+    begin: the token before the first of an output. Raises `SettingError` where the format has no name for the architecture.
+    """
+    apart = model.encoder.embedding is not model.decoder.embedding
+    own = int(model.encoder.embedding.weight.shape[0]) if apart else None  # type: ignore[union-attr, index]
+    marks = {"eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad, "decoder_start_token_id": begin, "forced_eos_token_id": None}
+    write_json(folder / "config.json", marian.config(architecture, model.head.matrix.shape[0], context, own) | marks)
+    banned = {"bad_words_ids": [[tokenizer.pad]]} if tokenizer.pad != tokenizer.end else {}
+    write_json(folder / "generation_config.json", marks | banned | {"num_beams": 4, "max_length": context})
+    weights.write(folder, marian.write(model, architecture))
+    tokenizer.save(folder / "tokenizer.json")
+    source_tokenizer.save(folder / "source_tokenizer.json")
 
 
 def family_of(architecture: Settings) -> Family:

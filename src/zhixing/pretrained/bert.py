@@ -32,7 +32,12 @@ _BERT_HEAD = {
     "matrix": "cls.predictions.decoder",
     "bias": "cls.predictions.bias",
 }
-_ROBERTA_HEAD = {"transform.dense": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "matrix": "lm_head.decoder", "bias": "lm_head.bias"}
+_ROBERTA_HEAD = {
+    "transform.dense": "lm_head.dense",
+    "transform.norm": "lm_head.layer_norm",
+    "matrix": "lm_head.decoder",
+    "bias": "lm_head.bias",
+}
 # Our names in a block, and theirs.
 _BLOCK = {
     "attention.out": "attention.output.dense",

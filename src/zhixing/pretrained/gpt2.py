@@ -15,8 +15,14 @@ from zhixing.pretrained.weights import Weights
 FAMILIES = {"gpt2": "GPT2LMHeadModel"}
 SETTINGS = GPT2Settings
 
-_BLOCK = {"attention_norm": "ln_1", "attention.qkv": "attn.c_attn", "attention.out": "attn.c_proj", "mlp_norm": "ln_2", "mlp.up": "mlp.c_fc",
-          "mlp.down": "mlp.c_proj"}  # fmt: skip
+_BLOCK = {
+    "attention_norm": "ln_1",
+    "attention.qkv": "attn.c_attn",
+    "attention.out": "attn.c_proj",
+    "mlp_norm": "ln_2",
+    "mlp.up": "mlp.c_fc",
+    "mlp.down": "mlp.c_proj",
+}
 """Our names in a block, and theirs."""
 
 
@@ -100,7 +106,10 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     if not settings.tied:
         ours["head.weight"] = tensors.take("lm_head.weight", vocabulary, width)
     # Masks that follow from the settings, and the embedding once more.
-    tensors.settle(rf"{prefix}h\.\d+\.attn\.(masked_)?bias$" + (r"|lm_head\.weight$" if settings.tied else ""), others=r"score\.|multiple_choice_head\.")
+    tensors.settle(
+        rf"{prefix}h\.\d+\.attn\.(masked_)?bias$" + (r"|lm_head\.weight$" if settings.tied else ""),
+        others=r"score\.|multiple_choice_head\.",
+    )
     return ours, False
 
 

@@ -6,6 +6,7 @@ hold the one matrix under any of four names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zhixing.config import resolve
 from zhixing.errors import ArtifactError, SettingError, UserError
 from zhixing.files import read_json
+from zhixing.models import Model
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.pretrained.family import ACTIVATIONS, Description, described, their_activation
 from zhixing.pretrained.weights import Weights
+from zhixing.tokenizer import sentencepiece
+from zhixing.tokenizer.tokenizer import Tokenizer
 
 FAMILIES = {"marian": "MarianMTModel", "m2m_100": "M2M100ForConditionalGeneration"}
-ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "swish": "silu", "silu": "silu"}
+SETTINGS = MarianSettings
+MARKS = ("</s>", "<unk>", "<pad>", "<s>")
 SHARED, SOURCE, TARGET, HEAD = (
     "model.shared.weight",
     "model.encoder.embed_tokens.weight",
@@ -30,7 +35,7 @@ SHARED, SOURCE, TARGET, HEAD = (
 )
 
 
-def family(settings: MarianSettings, apart: bool) -> str:
+def family(settings: MarianSettings, apart: bool = False) -> str:
     """Which of theirs computes what these settings do; apart: whether the encoder has an embedding of its own.
 
     Raises `SettingError` when none does.
@@ -47,19 +52,15 @@ def family(settings: MarianSettings, apart: bool) -> str:
     return "m2m_100"
 
 
-def settings(config: Any, where: Path) -> tuple[MarianSettings, int, int, int | None]:
-    """Our settings, the target vocabulary, the context, and the source vocabulary where it has an embedding of its own.
-
-    Raises `ArtifactError` for what we would compute otherwise.
-    """
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in FAMILIES:
-        raise ArtifactError(where, f"is a model of type {kind!r}; known are {', '.join(FAMILIES)}")
-    activation = config.get("activation_function", "gelu" if kind == "marian" else "relu")
-    if activation not in ACTIVATIONS:
-        raise ArtifactError(where, f"asks for activation_function {activation!r}, which is not supported")
-    if config.get("quantization_config") is not None:
-        raise ArtifactError(where, "asks for quantised weights, which is not supported")
+def describe(config: dict[str, Any], where: Path) -> Description:
+    """Our settings for a `config.json`. Raises `ArtifactError` for what we would compute otherwise."""
+    marian = config.get("model_type") == "marian"
+    activation = config.get("activation_function", "gelu" if marian else "relu")
+    strange = {
+        f"activation_function {activation!r}": activation not in ACTIVATIONS,
+        "quantised weights": config.get("quantization_config") is not None,
+        "positions counted from a pad_token_id other than 1": not marian and config.get("pad_token_id", 1) != 1,
+    }
     ours = {
         "encoder_layers": config.get("encoder_layers"),
         "decoder_layers": config.get("decoder_layers"),
@@ -68,29 +69,22 @@ def settings(config: Any, where: Path) -> tuple[MarianSettings, int, int, int | 
         "decoder_heads": config.get("decoder_attention_heads"),
         "hidden": config.get("encoder_ffn_dim"),
         "decoder_hidden": config.get("decoder_ffn_dim"),
-        "activation": ACTIVATIONS[activation],
-        "norm": "post" if kind == "marian" else "pre",
-        "wavelengths": "open" if kind == "marian" else "closed",
-        "position_offset": 0 if kind == "marian" else 2,
-        "scaled": bool(config.get("scale_embedding", kind != "marian")),
+        "activation": ACTIVATIONS.get(str(activation)),
+        "norm": "post" if marian else "pre",
+        "wavelengths": "open" if marian else "closed",
+        "position_offset": 0 if marian else 2,
+        "scaled": bool(config.get("scale_embedding", not marian)),
         "tied": bool(config.get("tie_word_embeddings", True)),
-        "head_bias": kind == "marian",
+        "head_bias": marian,
         "dropout": config.get("dropout", 0.1),
     }
-    try:
-        source, context = int(config["vocab_size"]), int(config["max_position_embeddings"])
-        shared = kind != "marian" or bool(config.get("share_encoder_decoder_embeddings", True))
-        vocabulary = source if shared else int(config.get("decoder_vocab_size") or source)
-        if kind == "m2m_100" and int(config.get("pad_token_id") or 1) != 1:
-            raise ArtifactError(where, "counts positions from a pad_token_id other than 1, which is not supported")
-        found = resolve(MarianSettings, ours)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(where, f"is not the config of a {kind} model ({error})") from None
-    except ArtifactError:
-        raise
-    except UserError as error:
-        raise ArtifactError(where, f"is not the config of a {kind} model: {error}") from None
-    return found, vocabulary, context, None if shared and found.tied else source
+    found, source, context = described(config, where, MarianSettings, ours, strange, "max_position_embeddings")
+    shared = not marian or bool(config.get("share_encoder_decoder_embeddings", True))
+    vocabulary = source if shared else config.get("decoder_vocab_size") or source
+    if not isinstance(vocabulary, int) or vocabulary < 1:
+        raise ArtifactError(where, f"is not the config of a marian model (decoder_vocab_size {vocabulary!r})")
+    # Untied, all three matrices are their own, even where the vocabulary is one.
+    return Description(found, "encoder-decoder", vocabulary, context, None if shared and found.tied else source)
 
 
 def decoding(folder: Path) -> tuple[int | None, dict[str, Any]]:
@@ -112,11 +106,62 @@ def decoding(folder: Path) -> tuple[int | None, dict[str, Any]]:
     return (begin if isinstance(begin, int) else None), found
 
 
-def config(settings: MarianSettings, vocabulary: int, context: int, source_vocabulary: int | None) -> dict[str, Any]:
+def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of the source and of the target.
+
+    A folder has either `tokenizer.json` (and `source_tokenizer.json`, where the source has one of its own), or sentencepiece models with
+    lists of ids: Marian's `source.spm`, `target.spm`, `vocab.json` and `target_vocab.json`, or the `sentencepiece.bpe.model` of M2M100 and
+    NLLB. What only the other side's pieces cover is unknown here.
+    """
+    if (folder / "tokenizer.json").is_file():
+        target = Tokenizer.adopt(folder)
+        own = folder / "source_tokenizer.json"
+        return (Tokenizer.load(own) if own.is_file() else target), target
+    if (folder / "source.spm").is_file():
+        names = _ids(folder / "vocab.json")
+        others = _ids(folder / "target_vocab.json") if (folder / "target_vocab.json").is_file() else names
+        marks = {*MARKS, *(name for name in (*names, *others) if re.fullmatch(">>.+<<", name))}  # languages
+        source = sentencepiece.tokenizer(sentencepiece.read(folder / "source.spm"), names, marks)
+        return source, sentencepiece.tokenizer(sentencepiece.read(folder / "target.spm"), others, marks)
+    model = folder / "sentencepiece.bpe.model"
+    if not model.is_file():
+        raise ArtifactError(folder, "holds no tokenizer (neither tokenizer.json, source.spm nor sentencepiece.bpe.model)")
+    pieces = sentencepiece.read(model)
+    said: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file() and isinstance(tree := read_json(folder / name), dict):
+            said |= tree
+    listed = said.get("additional_special_tokens") or said.get("extra_special_tokens") or []
+    languages = [name["content"] if isinstance(name, dict) else str(name) for name in listed]
+    if (folder / "vocab.json").is_file():  # M2M100: languages follow the pieces
+        names = _ids(folder / "vocab.json")
+    else:  # NLLB: four marks of fairseq's, the pieces after the model's own three, languages, the mask
+        names, languages = (
+            ["<s>", "<pad>", "</s>", "<unk>", *pieces.names[3:]],
+            [*(name for name in languages if name != "<mask>"), "<mask>"],
+        )
+    names += [language for language in languages if language not in names]
+    both = sentencepiece.tokenizer(pieces, names, {*MARKS, *languages})
+    return both, both
+
+
+def _ids(path: Path) -> list[str]:
+    """The names of a vocab.json in the order of their ids."""
+    ids = read_json(path)
+    if not isinstance(ids, dict) or not ids or not all(isinstance(place, int) and place >= 0 for place in ids.values()):
+        raise ArtifactError(path, "is not a list of ids by piece")
+    if missing := [mark for mark in ("</s>", "<unk>", "<pad>") if mark not in ids]:
+        raise ArtifactError(path, f"has no id for {missing[0]}")
+    if max(ids.values()) > 1 << 22:
+        raise ArtifactError(path, f"has an id of {max(ids.values())}, more than any vocabulary")
+    names = {place: name for name, place in ids.items()}
+    return [names.get(place, f"<gap {place}>") for place in range(max(names) + 1)]
+
+
+def config(settings: MarianSettings, vocabulary: int, context: int, source_vocabulary: int | None = None) -> dict[str, Any]:
     """Their `config.json` for our settings; source_vocabulary: where the encoder has an embedding of its own."""
     kind = family(settings, source_vocabulary is not None)
     hidden, decoder_hidden = settings.inner
-    theirs = {ours: name for name, ours in reversed(ACTIVATIONS.items())}
     made = {
         "architectures": [FAMILIES[kind]],
         "model_type": kind,
@@ -131,7 +176,7 @@ def config(settings: MarianSettings, vocabulary: int, context: int, source_vocab
         "decoder_attention_heads": settings.decoder_heads or settings.heads,
         "encoder_ffn_dim": hidden,
         "decoder_ffn_dim": decoder_hidden,
-        "activation_function": theirs[settings.activation],
+        "activation_function": their_activation(settings.activation),
         "scale_embedding": settings.scaled,
         "tie_word_embeddings": settings.tied,
         "dropout": settings.dropout,
@@ -177,8 +222,10 @@ def _names(settings: MarianSettings) -> Iterator[tuple[str, str, tuple[int, ...]
                 yield f"{role}.trunk.norm.{part}", f"model.{role}.layer_norm.{part}", (width,)
 
 
-def read(tensors: Weights, settings: MarianSettings, vocabulary: int, source_vocabulary: int | None, where: Path) -> dict[str, Tensor]:
+def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, Tensor], bool]:
     """Our state dict from their weights; all of theirs must find a place."""
+    settings, vocabulary, source_vocabulary = found.architecture, found.vocabulary, found.source_vocabulary
+    assert isinstance(settings, MarianSettings)
     width = settings.width
 
     def first(names: tuple[str, ...], rows: int) -> Tensor:
@@ -197,16 +244,15 @@ def read(tensors: Weights, settings: MarianSettings, vocabulary: int, source_voc
         ours["head.bias"] = tensors.take("final_logits_bias", 1, vocabulary)[0] if known else torch.zeros(vocabulary)
     for name, theirs, shape in _names(settings):
         ours[name] = torch.cat([tensors.take(one, *shape) for one in theirs.split("|")])
-    ignored = (SHARED, SOURCE, TARGET, HEAD, "embed_positions.weight", "embed_positions.weights")  # the same matrix again, or computed
-    if left := [name for name in tensors.left() if not name.endswith(ignored)]:
-        raise ArtifactError(
-            where, f"has weights that its config.json does not account for: {', '.join(left[:5])}{', ...' * (len(left) > 5)}"
-        )
-    return ours
+    copies = "|".join(re.escape(name) for name in (SHARED, SOURCE, TARGET, HEAD))  # the same matrix under another name
+    tensors.settle(rf"({copies}|model\.(encoder|decoder)\.embed_positions\.weights?)$")  # and sinusoids, which are computed
+    return ours, False
 
 
-def write(model: EncoderDecoderModel, settings: MarianSettings) -> dict[str, Tensor]:
+def write(model: Model, settings: MarianSettings) -> dict[str, Tensor]:
     """Their weights from our model."""
+    if not isinstance(model, EncoderDecoderModel):
+        raise UserError("an encoder of kind marian alone has no name in the Hugging Face format; it has for the encoder-decoder")
     ours = model.state_dict()
     apart = model.encoder.embedding is not model.decoder.embedding
     kind = family(settings, apart)

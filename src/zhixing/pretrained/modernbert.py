@@ -149,7 +149,9 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     settings, vocabulary = found.architecture, found.vocabulary
     assert isinstance(settings, ModernBertSettings)
     prefix = "model." if "model.embeddings.tok_embeddings.weight" in tensors else ""
-    has_head = "decoder.bias" in tensors or "decoder.weight" in tensors or ("head.dense.weight" in tensors and "classifier.weight" not in tensors)
+    has_head = (
+        "decoder.bias" in tensors or "decoder.weight" in tensors or ("head.dense.weight" in tensors and "classifier.weight" not in tensors)
+    )
     ours = {"encoder.embedding.weight": tensors.take(prefix + "embeddings.tok_embeddings.weight", vocabulary, settings.width)}
     for name, (theirs, shape) in _names(settings).items():
         if name.startswith("encoder."):
@@ -163,7 +165,10 @@ def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, T
     if not settings.tied:
         matrix = tensors.take("decoder.weight", vocabulary, settings.width) if has_head else ours["encoder.embedding.weight"].clone()
         ours["head.weight"] = matrix
-    tensors.settle(r".*rotary_emb\." + (r"|decoder\.weight$" if settings.tied else ""), others=r"classifier\.|head\." if not has_head else r"classifier\.")
+    tensors.settle(
+        r".*rotary_emb\." + (r"|decoder\.weight$" if settings.tied else ""),
+        others=r"classifier\.|head\." if not has_head else r"classifier\.",
+    )
     return ours, not has_head
 
 

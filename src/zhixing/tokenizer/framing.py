@@ -50,7 +50,9 @@ def usual(inner: tokenizers.Tokenizer, cls: int | None, sep: int | None, end: in
     first, last = str(inner.id_to_token(cls)), str(inner.id_to_token(sep))
     # A list and not "[CLS] $A ...", which would be cut at the blanks of a mark.
     return processors.TemplateProcessing(
-        single=[first, "$A:0", f"{last}:0"], pair=[first, "$A:0", f"{last}:0", "$B:1", f"{last}:1"], special_tokens=[(first, cls), (last, sep)]
+        single=[first, "$A:0", f"{last}:0"],
+        pair=[first, "$A:0", f"{last}:0", "$B:1", f"{last}:1"],
+        special_tokens=[(first, cls), (last, sep)],
     )
 
 
@@ -71,7 +73,7 @@ def frame(
         one.truncate(kept[0])
         if other is not None:
             other.truncate(kept[1])
-        rows.append(_row(processor.process(one, other), sum(sizes) - sum(kept)))
+        rows.append(_row(processor.process(one, other), len(one), sum(sizes) - sum(kept)))
     return rows
 
 
@@ -92,14 +94,20 @@ def windows(processor: processors.PostProcessor, question: Encoding, text: Encod
     """Rows of a question and a part of a text each; see `Tokenizer.windows`."""
     room = longest - processor.num_special_tokens_to_add(True) - len(question)
     if room <= overlap:
-        raise InputError("question", f"has {len(question)} tokens and leaves {max(0, room)} of {longest} for the text, of which {overlap} overlap")
+        raise InputError(
+            "question", f"has {len(question)} tokens and leaves {max(0, room)} of {longest} for the text, of which {overlap} overlap"
+        )
     total = len(text)
     text.truncate(room, stride=overlap)
-    return [_row(processor.process(question, part), total - len(part)) for part in (text, *text.overflowing)]
+    return [_row(processor.process(question, part), len(question), total - len(part)) for part in (text, *text.overflowing)]
 
 
-def _row(made: Encoding, dropped: int) -> Framed:
-    texts = [-1 if one is None else one for one in made.sequence_ids]
+def _row(made: Encoding, first: int, dropped: int) -> Framed:
+    """first: tokens of the first text. (The library's own sequence numbers get lost where no token was cut off.)"""
+    texts, seen = [], 0
+    for mark in made.special_tokens_mask:
+        texts.append(-1 if mark else int(seen >= first))
+        seen += not mark
     offsets = [(0, 0) if text < 0 else (start, end) for text, (start, end) in zip(texts, made.offsets, strict=True)]
     return Framed(made.ids, made.type_ids, texts, offsets, dropped)
 
