@@ -77,7 +77,9 @@ def prepare(
     texts: Annotated[list[str], "Files, folders, globs, corpus names (see `zhixing get`), or - for standard input."],
     *,
     out: Annotated[Path, "The data folder to write."],
-    tokenizer: Annotated[Path | None, "A tokenizer.json, or a folder with one, to use instead of training one."] = None,
+    tokenizer: Annotated[
+        Path | None, "A tokenizer.json, a folder with one, or a model by its name, to use instead of training one."
+    ] = None,
     vocabulary: Annotated[int | None, "Number of tokens; the same as tokenizer.vocabulary."] = None,
     workers: Annotated[int | None, "Processes; by default one a core where there is much text. They change the speed alone."] = None,
     ray: Annotated[str | None, "Address of a Ray cluster to clean and filter on: HOST:PORT, or auto; it has to see the same files."] = None,
@@ -110,6 +112,10 @@ def prepare(
     if workers is not None and not 1 <= workers <= 1024:
         raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
     asked = resolve(PrepareSettings, chosen)
+    if tokenizer is not None and not Path(tokenizer).exists():  # a model by its name
+        from zhixing.pretrained import locate
+
+        tokenizer = locate(tokenizer)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
     sources = expand(fetch.resolve(texts))
     size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
