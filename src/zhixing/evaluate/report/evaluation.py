@@ -8,8 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from zhixing.errors import InputError
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table, wide
+from zhixing.evaluate.report.page import Absent, Html, both, figure, numbers, page, read, read_lines, section, table, wide
 from zhixing.files import human_bytes, write_text
 
 NAMES = {
@@ -46,6 +47,8 @@ NAMES = {
     "has_answer_exact": ("exact match, answerable", "完全匹配率（有答案）"),
     "has_answer_f1": ("F1, answerable", "F1（有答案）"),
     "no_answer_accuracy": ("accuracy, unanswerable", "准确率（无答案）"),
+    "masked_loss": ("loss at hidden tokens, nats", "遮盖词元的损失（奈特）"),
+    "masked_accuracy": ("accuracy at hidden tokens", "遮盖词元的准确率"),
 }
 _SHOWN = 5  # of the best and worst predicted documents
 _SOURCES = 30
@@ -55,10 +58,23 @@ def write_evaluation_report(folder: Path, name: str) -> None:
     """Write `report.html` beside the `report.json` and `examples.jsonl` of the evaluation named `name`."""
     body = [
         section("Scores", "得分", lambda: _scores(read(folder, "report.json"))),
+        *([] if _of_hidden(folder) else _by_text(folder)),
+    ]
+    write_text(folder / "report.html", page(f"evaluation · {name}", both("How well a model predicts a text", "模型对文本的预测能力"), body))
+
+
+def _of_hidden(folder: Path) -> bool:
+    try:
+        return any("hidden" in example for example in read_lines(folder, "examples.jsonl")[:1])
+    except (Absent, InputError):
+        return False  # the sections say so
+
+
+def _by_text(folder: Path) -> list[str]:
+    return [
         section("By source", "按来源", lambda: _sources(read_lines(folder, "examples.jsonl"))),
         section("By document", "按文档", lambda: _documents(read_lines(folder, "examples.jsonl"))),
     ]
-    write_text(folder / "report.html", page(f"evaluation · {name}", both("How well a model predicts a text", "模型对文本的预测能力"), body))
 
 
 def _scores(report: dict[str, Any]) -> str:
