@@ -3,8 +3,8 @@
     python benchmarks/decode_cpu.py                          # a Marian model of 6 + 2 layers x 256 with random weights
     python benchmarks/decode_cpu.py --model FOLDER --text FILE   # a trained one in Hugging Face's format, and sentences for it
 
-Both translate the same ids with the same beams; in turns, so that a machine that slows down slows both. transformers gets its batches twice:
-as the sentences come, and sorted by length (which it does not do by itself). Text agrees where all tokens of a sentence do.
+Both translate the same ids with the same beams, in turns, so that a machine that slows down slows both. transformers gets its batches
+twice: as the sentences come, and sorted by length (which it does not do by itself). Text agrees where all tokens of a sentence do.
 
 Random weights know no end: there both sides get one processor of log probabilities that makes the end mark likely near a length drawn for
 each sentence, in proportion to its source, as a trained model would have it.

@@ -1,11 +1,10 @@
 """The smallest real parts: a tokenizer trained on a few sentences, and models with weights that do something."""
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 
-from zhixing.models import Architecture, Shape, build
+from zhixing.models import Architecture, Model, Shape, build
 from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train
@@ -23,7 +22,7 @@ def tokenizer(kind: str = "bpe", vocabulary: int | None = 320) -> Tokenizer:
     return train(iter(SENTENCES), TokenizerSettings(kind=kind, vocabulary=vocabulary))
 
 
-def model(settings: Architecture, vocabulary: int, seed: int = 1, scale: float = 0.3, shape: Shape = "decoder") -> Any:
+def model(settings: Architecture, vocabulary: int, seed: int = 1, scale: float = 0.3, shape: Shape = "decoder") -> Model:
     """A model none of whose parts is idle: fresh ones begin with zero output projections."""
     torch.manual_seed(seed)
     made = build(settings, vocabulary, shape).eval()

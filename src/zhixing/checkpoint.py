@@ -94,6 +94,23 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step-*") if p.is_dir())
 
 
+def load_best(run: Path, model: nn.Module) -> Path:
+    """Fill a model with the weights of a run's best checkpoint by validation, their average where there is one; returns its folder.
+
+    Damaged checkpoints are named and passed over. Raises `ArtifactError` when there is none, or none that is whole.
+    """
+    order = sorted(checkpoints(run), key=_cost)
+    for place in order:
+        try:
+            manifest = open_folder(place, "checkpoint")
+        except ArtifactError as error:
+            warn(f"{error}; using the next best checkpoint")
+            continue
+        _load_weights(model, place / (AVERAGE if AVERAGE in manifest["files"] else MODEL))
+        return place
+    raise ArtifactError(run, "none of its checkpoints is whole" if order else "has no checkpoint yet")
+
+
 def clear_partial(run: Path) -> None:
     """Remove what a killed process left half-written or half-removed. Only for the process that holds the run."""
     for place in (run / "checkpoints").glob(".*"):
@@ -122,8 +139,13 @@ class Loaded:
     new_head: bool = False
     """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
-    def decoder(self, verb: str) -> DecoderModel:
-        """The model of a verb that needs a decoder. Raises `ArtifactError` for another shape."""
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        return self.decoder_for("this")
+
+    def decoder_for(self, verb: str) -> DecoderModel:
+        """Likewise, for a verb that needs a decoder, which the error then names."""
         if not isinstance(self.model, DecoderModel):
             raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
         return self.model
@@ -183,7 +205,9 @@ def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
     fingerprint = sha256(files[0])
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head)
+    return Loaded(
+        found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

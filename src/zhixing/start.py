@@ -79,6 +79,8 @@ def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
         fits = " or ".join(k for k, s in objectives.SHAPES.items() if s == loaded.model.shape and k != "seq2seq")
         raise SettingError("objective.kind", f"= {kind} trains a model of shape {shape}, and {path} is one of shape {loaded.model.shape}; "
                            f"set objective.kind={fits}")  # fmt: skip
+    if loaded.new_head:
+        say(f"{path} came without a head for hidden tokens; the head is a new one, and the first loss will be high")
 
     def make(recipe: Recipe, vocabulary: int) -> Model:
         model = open_model(path, "cpu").model

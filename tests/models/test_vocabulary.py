@@ -1,6 +1,6 @@
 import pytest
-import torch
 import tiny
+import torch
 
 from zhixing.models import BertSettings, GPT2Settings, LlamaSettings, ModernBertSettings, RNNSettings
 from zhixing.models.vocabulary import grow

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from zhixing.nn.attention import attend, attend_plain
+from zhixing.nn.attention import CrossAttention, attend, attend_plain
 
 
 def tensors(heads, kv_heads, queries, sources, number=torch.float32):
@@ -59,3 +59,17 @@ def test_both_ways_equals_the_written_out_reference(kind, queries, sources, numb
     weight = torch.randn_like(reference)
     for a, b in zip(torch.autograd.grad(ours, parts, weight.to(number)), torch.autograd.grad(reference, exact, weight), strict=True):
         torch.testing.assert_close(a.float(), b, rtol=10 * tolerance, atol=3 * tolerance)
+
+
+def test_cross_attention_equals_plain_attention_row_by_row():
+    torch.manual_seed(0)
+    cross = CrossAttention(16, 4)
+    x, memory = torch.randn(6, 3, 16), torch.randn(2, 5, 16)
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])[:, None, None, :]
+    together = cross(x, *cross.read(memory), mask)  # three adjacent rows for each row of the memory
+    for row in range(6):
+        own = memory[row // 3 : row // 3 + 1, : 5 if row < 3 else 3]
+        keys, values = cross.kv(own).chunk(2, dim=-1)
+        q, k, v = (part.unflatten(-1, (4, 4)).transpose(1, 2) for part in (cross.q(x[row : row + 1]), keys, values))
+        alone = cross.out(attend_plain(q, k, v).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(together[row : row + 1], alone)

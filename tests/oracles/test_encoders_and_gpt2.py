@@ -281,6 +281,11 @@ def swap(what):
     return damage
 
 
+def truncated(folder):
+    swap({"x": torch.zeros(500)})(folder)
+    (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:700])
+
+
 def setting(**changes):
     def damage(folder):
         config = json.loads((folder / "config.json").read_text())
@@ -298,10 +303,7 @@ DAMAGES = {
     "payload": (swap({"bert.embeddings": Payload()}), "pickled object that is more than weights, which is never run"),
     "whole-module": (swap(torch.nn.Linear(2, 2)), "pickled object that is more than weights"),
     "list": (swap([torch.zeros(1)]), "a pickled object other than weights by name"),
-    "truncated-bin": (
-        lambda folder: (swap({"x": torch.zeros(500)})(folder), (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:700])),
-        "damaged, or a pickled object",
-    ),
+    "truncated-bin": (truncated, "damaged, or a pickled object"),
     "relative-positions": (setting(position_embedding_type="relative_key"), "positions of type 'relative_key'"),
     "decoder": (setting(is_decoder=True), "asks for a decoder"),
     "activation": (setting(hidden_act="mish"), "hidden_act 'mish'"),
@@ -326,13 +328,12 @@ def test_what_does_not_fit_is_named(damage, words, tmp_path, monkeypatch):
     assert not (tmp_path / "payload-was-run").exists()
 
 
+DISORDER = ["sliding_attention", "sliding_attention", "full_attention", "full_attention"]
 ODD = {
-    "layer-order": (
-        "ModernBert", MODERN, {"layer_types": ["sliding_attention"] * 2 + ["full_attention"] * 2}, "local and global layers in an order of their own"
-    ),
+    "layer-order": ("ModernBert", MODERN, {"layer_types": DISORDER}, "local and global layers in an order of their own"),
     "rope": ("ModernBert", MODERN, {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope types default, yarn"),
     "classifier": ("ModernBert", MODERN, {"classifier_activation": "silu"}, "activations gelu, silu"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("family", "shape", "changes", "words"), ODD.values(), ids=ODD.keys())

@@ -2,8 +2,8 @@
 
 1. Sentences are sorted into batches of one padded length (`groups`); the encoder reads each batch once.
 2. A step reads the newest token of every beam: B sentences x k beams are rows of one matrix. The k rows of a sentence share its memory.
-3. The 2k best continuations of a sentence are found among the 2k best of each of its beams; only the normaliser needs all V logits.
-   Those among the first k that end are finished hypotheses, the k best of those that do not end are the next beams.
+3. The 2k best continuations of a sentence are found among the 2k best of each of its beams. Those among the first k that end are finished
+   hypotheses, the k best of those that do not end are the next beams.
 4. A sentence is done when it has k finished hypotheses and no beam can better the worst of them (`BeamSettings.stop`). It then leaves the
    batch.
 
@@ -164,20 +164,19 @@ class _Search:
         if forced is not None:
             scores, beam = self.scores.sort(dim=1, descending=True, stable=True)
             return scores, beam, torch.full_like(beam, forced)
-        logits = self.model.head(states).float()
-        norm = logits.logsumexp(dim=1, keepdim=True)
-        if not norm.isfinite().all():
-            raise ZhixingError("the model's output is not a finite number; its weights are damaged or its training diverged")
+        logs = self.model.head(states).float().log_softmax(dim=1)
         if settings.banned:
-            logits[:, list(settings.banned)] = float("-inf")
+            logs[:, list(settings.banned)] = float("-inf")
         if settings.no_repeat:
-            _forbid_repeats(logits, self.tokens, settings.no_repeat)
+            _forbid_repeats(logs, self.tokens, settings.no_repeat)
         if self.search.constrain is not None:
             sentences = torch.tensor(self.sentences, device=self.device).repeat_interleave(beams)
-            logits = self.search.constrain(logits - norm, sentences, self.tokens) + norm
-        best, tokens = greatest(logits, 2 * beams)  # [R, 2k]
+            logs = self.search.constrain(logs, sentences, self.tokens)
+        best, tokens = greatest(logs, 2 * beams)  # [R, 2k]
+        if best.isnan().any():
+            raise ZhixingError("the model's output is not a finite number; its weights are damaged or its training diverged")
         width = best.shape[1]
-        scores = (best - norm + self.scores.view(-1, 1)).view(len(self.scores), beams * width)
+        scores = (best + self.scores.view(-1, 1)).view(len(self.scores), beams * width)
         scores, place = scores.topk(min(2 * beams, scores.shape[1]))
         return scores, place // width, tokens.view(len(scores), -1).gather(1, place)
 
@@ -254,9 +253,9 @@ def greatest(x: Tensor, count: int, block: int = 64) -> tuple[Tensor, Tensor]:
     return values, places.gather(1, among)
 
 
-def _forbid_repeats(logits: Tensor, tokens: Tensor, size: int) -> None:
+def _forbid_repeats(logs: Tensor, tokens: Tensor, size: int) -> None:
     """Set to -inf what would complete a sequence of `size` tokens that has been there before."""
     for row, text in enumerate(tokens.tolist()):
         ending = text[len(text) - size + 1 :] if size > 1 else []
         again = [text[end] for end in range(size - 1, len(text)) if text[end - size + 1 : end] == ending]
-        logits[row, again] = float("-inf")
+        logs[row, again] = float("-inf")

@@ -61,7 +61,6 @@ def windows(document: int, ids: Sequence[int], window: int, stride: int) -> Iter
 def score(loaded: Loaded, texts: Iterable[str], window: int, stride: int, total: int | None = None) -> Scored:
     """Statistics of each text under the model, in order; computed in fp32."""
     tokenizer, end = loaded.tokenizer, loaded.tokenizer.end
-    loaded.decoder("predicting a text from left to right")
     found: list[Rows] = []
     unknown = 0
     with progress("evaluating", total=total, unit="documents") as bar:
@@ -100,11 +99,10 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
         ids[row, :length] = tokens[:-1]
         targets[row, length - w.new : length] = tokens[1:][length - w.new :]
     ids, targets = ids.to(loaded.device), targets.to(loaded.device)
-    model = loaded.decoder("predicting a text from left to right")
-    states, _ = model(ids)
-    rows = max(1, LOGITS // model.head.matrix.shape[0])
+    states, _ = loaded.decoder(ids)
+    rows = max(1, LOGITS // loaded.model.head.matrix.shape[0])
     nats = [
-        F.cross_entropy(model.head(part).float(), wanted, ignore_index=-100, reduction="none")
+        F.cross_entropy(loaded.model.head(part).float(), wanted, ignore_index=-100, reduction="none")
         for part, wanted in zip(torch.split(states.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True)
     ]
     return [float(n) for n in torch.cat(nats).view_as(targets).double().sum(1)]

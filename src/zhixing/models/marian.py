@@ -177,8 +177,7 @@ class EncoderTrunk(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         seen = visible(mask, segments)
-        # A row's padding is on its right: positions are the same with a mask and without.
-        x = self.begin(x, positions(x.shape[1], None, segments, x.device))
+        x = self.begin(x, positions(x.shape[1], mask, segments, x.device))
         for block in self.blocks:
             x = block(x, seen)
         out: Tensor = self.norm(x)
@@ -233,7 +232,7 @@ def _draw(trunk: nn.Module) -> None:
 
 
 class MarianEncoder(nn.Module):
-    """The encoder role; see `models.shapes.Encoder`. Padding is on the right."""
+    """The encoder role; see `models.shapes.Encoder`."""
 
     def __init__(self, settings: MarianSettings, embedding: nn.Embedding) -> None:
         super().__init__()

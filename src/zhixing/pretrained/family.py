@@ -32,12 +32,12 @@ class Family(Protocol):
     """A module of this folder, as `pretrained.load` and `pretrained.save` see it."""
 
     @property
-    def FAMILIES(self) -> Mapping[str, str]:  # noqa: N802
+    def FAMILIES(self) -> Mapping[str, str]:
         """Its types of model, and the class of transformers that opens each."""
         ...
 
     @property
-    def SETTINGS(self) -> type[Settings]:  # noqa: N802
+    def SETTINGS(self) -> type[Settings]:
         """The architecture here."""
         ...
 

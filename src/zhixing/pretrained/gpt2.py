@@ -15,8 +15,14 @@ from zhixing.pretrained.weights import Weights
 FAMILIES = {"gpt2": "GPT2LMHeadModel"}
 SETTINGS = GPT2Settings
 
-_BLOCK = {"attention_norm": "ln_1", "attention.qkv": "attn.c_attn", "attention.out": "attn.c_proj", "mlp_norm": "ln_2", "mlp.up": "mlp.c_fc",
-          "mlp.down": "mlp.c_proj"}  # fmt: skip
+_BLOCK = {
+    "attention_norm": "ln_1",
+    "attention.qkv": "attn.c_attn",
+    "attention.out": "attn.c_proj",
+    "mlp_norm": "ln_2",
+    "mlp.up": "mlp.c_fc",
+    "mlp.down": "mlp.c_proj",
+}
 """Our names in a block, and theirs."""
 
 

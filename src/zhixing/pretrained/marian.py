@@ -26,6 +26,7 @@ from zhixing.tokenizer.tokenizer import Tokenizer
 
 FAMILIES = {"marian": "MarianMTModel", "m2m_100": "M2M100ForConditionalGeneration"}
 SETTINGS = MarianSettings
+MARKS = ("</s>", "<unk>", "<pad>", "<s>")
 SHARED, SOURCE, TARGET, HEAD = (
     "model.shared.weight",
     "model.encoder.embed_tokens.weight",
@@ -108,8 +109,9 @@ def decoding(folder: Path) -> tuple[int | None, dict[str, Any]]:
 def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of the source and of the target.
 
-    A folder has either `tokenizer.json` (and `source_tokenizer.json`, where the source has one of its own), or sentencepiece models with a
-    list of ids: Marian's `source.spm`, `target.spm`, `vocab.json` and `target_vocab.json`, or M2M100's and NLLB's `sentencepiece.bpe.model`.
+    A folder has either `tokenizer.json` (and `source_tokenizer.json`, where the source has one of its own), or sentencepiece models with
+    lists of ids: Marian's `source.spm`, `target.spm`, `vocab.json` and `target_vocab.json`, or the `sentencepiece.bpe.model` of M2M100 and
+    NLLB. What only the other side's pieces cover is unknown here.
     """
     if (folder / "tokenizer.json").is_file():
         target = Tokenizer.adopt(folder)
@@ -117,10 +119,10 @@ def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
         return (Tokenizer.load(own) if own.is_file() else target), target
     if (folder / "source.spm").is_file():
         names = _ids(folder / "vocab.json")
-        other = folder / "target_vocab.json"
-        source = sentencepiece.tokenizer(sentencepiece.read(folder / "source.spm"), names)
-        target = sentencepiece.tokenizer(sentencepiece.read(folder / "target.spm"), _ids(other) if other.is_file() else names)
-        return source, target
+        others = _ids(folder / "target_vocab.json") if (folder / "target_vocab.json").is_file() else names
+        marks = {*MARKS, *(name for name in (*names, *others) if re.fullmatch(">>.+<<", name))}  # languages
+        source = sentencepiece.tokenizer(sentencepiece.read(folder / "source.spm"), names, marks)
+        return source, sentencepiece.tokenizer(sentencepiece.read(folder / "target.spm"), others, marks)
     model = folder / "sentencepiece.bpe.model"
     if not model.is_file():
         raise ArtifactError(folder, "holds no tokenizer (neither tokenizer.json, source.spm nor sentencepiece.bpe.model)")
@@ -129,14 +131,17 @@ def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).is_file() and isinstance(tree := read_json(folder / name), dict):
             said |= tree
-    languages = [str(language) for language in said.get("additional_special_tokens") or said.get("extra_special_tokens") or []]
+    listed = said.get("additional_special_tokens") or said.get("extra_special_tokens") or []
+    languages = [name["content"] if isinstance(name, dict) else str(name) for name in listed]
     if (folder / "vocab.json").is_file():  # M2M100: languages follow the pieces
         names = _ids(folder / "vocab.json")
-        names += [language for language in languages if language not in names]
     else:  # NLLB: four marks of fairseq's, the pieces after the model's own three, languages, the mask
-        names = ["<s>", "<pad>", "</s>", "<unk>", *pieces.names[3:]]
-        names += [language for language in languages if language not in names and language != "<mask>"] + ["<mask>"]
-    both = sentencepiece.tokenizer(pieces, names)
+        names, languages = (
+            ["<s>", "<pad>", "</s>", "<unk>", *pieces.names[3:]],
+            [*(name for name in languages if name != "<mask>"), "<mask>"],
+        )
+    names += [language for language in languages if language not in names]
+    both = sentencepiece.tokenizer(pieces, names, {*MARKS, *languages})
     return both, both
 
 
@@ -145,6 +150,8 @@ def _ids(path: Path) -> list[str]:
     ids = read_json(path)
     if not isinstance(ids, dict) or not ids or not all(isinstance(place, int) and place >= 0 for place in ids.values()):
         raise ArtifactError(path, "is not a list of ids by piece")
+    if missing := [mark for mark in ("</s>", "<unk>", "<pad>") if mark not in ids]:
+        raise ArtifactError(path, f"has no id for {missing[0]}")
     if max(ids.values()) > 1 << 22:
         raise ArtifactError(path, f"has an id of {max(ids.values())}, more than any vocabulary")
     names = {place: name for name, place in ids.items()}

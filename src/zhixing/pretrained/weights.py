@@ -58,8 +58,8 @@ class Weights:
     def settle(self, computed: str, others: str = "(?!)") -> None:
         """Account for what was not taken, by regular expressions that match from a name's beginning.
 
-        computed: what can be left out without a word (copies, and tables that follow from the settings). others: heads of other tasks, which
-        are named in a warning. Raises `ArtifactError` for the rest.
+        computed: what can be left out without a word (copies, and tables that follow from the settings). others: heads of other tasks,
+        which are named in a warning. Raises `ArtifactError` for the rest.
         """
         left = [name for name in self.left() if not re.match(computed, name)]
         heads = [name for name in left if re.match(others, name)]

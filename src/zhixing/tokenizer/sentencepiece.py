@@ -13,7 +13,7 @@ the file (language marks, pieces of the other language) never comes out of a tex
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +22,10 @@ from tokenizers import Tokenizer as Inner
 
 from zhixing.errors import ArtifactError
 from zhixing.files import reason
-from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.tokenizer.tokenizer import HIDDEN, Tokenizer
 
 SPACE = "\u2581"
-NORMAL, UNKNOWN, USER, BYTE = 1, 2, 4, 6
-NEVER = -1e6
-"""Score of a piece that must not come out of a text: any other way to cut it is likelier."""
+NORMAL, USER, BYTE = 1, 4, 6
 
 
 @dataclass
@@ -111,18 +109,23 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
                 raise ValueError(f"wire type {other}")
 
 
-def tokenizer(pieces: Pieces, names: Sequence[str], end: str = "</s>", pad: str = "<pad>", unknown: str = "<unk>") -> Tokenizer:
-    """A tokenizer that cuts texts as sentencepiece does; `names` are all tokens in the order of their ids."""
-    known = {
-        name: score for name, score, kind in zip(pieces.names, pieces.scores, pieces.types, strict=True) if kind in (NORMAL, USER, BYTE)
-    }
+def tokenizer(pieces: Pieces, names: Sequence[str], marks: Collection[str]) -> Tokenizer:
+    """A tokenizer that cuts texts as sentencepiece does.
+
+    names: all tokens in the order of their ids; those that the file does not know never come out of a text. marks: those that are no text
+    when ids are decoded; `</s>`, `<pad>` and `<unk>` must be among both.
+    """
+    usual = (NORMAL, USER, BYTE)
+    known = {name: score for name, score, kind in zip(pieces.names, pieces.scores, pieces.types, strict=True) if kind in usual}
     in_bytes = BYTE in pieces.types
+    shown = [name if name in known and name not in marks else HIDDEN + name for name in names]
     if pieces.kind == 1:
-        table = [(name, known.get(name, NEVER)) for name in names]
-        inner = Inner(models.Unigram(table, unk_id=names.index(unknown), byte_fallback=in_bytes))
+        lowest = min(known.values(), default=0.0)  # an unknown character costs 10 more than the least likely piece, of those there are
+        table = [(name, known.get(name, lowest)) for name in shown]
+        inner = Inner(models.Unigram(table, unk_id=names.index("<unk>"), byte_fallback=in_bytes))
     else:
-        ids = {name: place for place, name in enumerate(names)}
-        inner = Inner(models.BPE(ids, _merges(known, ids), unk_token=unknown, fuse_unk=True, byte_fallback=in_bytes))
+        ids = {name: place for place, name in enumerate(shown)}
+        inner = Inner(models.BPE(ids, _merges(known, ids), unk_token=HIDDEN + "<unk>", fuse_unk=True, byte_fallback=in_bytes))
     steps: list[normalizers.Normalizer] = [normalizers.Precompiled(pieces.characters)] if pieces.characters else []
     if pieces.squeeze:
         steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
@@ -131,11 +134,10 @@ def tokenizer(pieces: Pieces, names: Sequence[str], end: str = "</s>", pad: str 
     scheme = "always" if pieces.prefix else "never"
     inner.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=split)
     space = decoders.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=split)
-    inner.decoder = decoders.Sequence([decoders.ByteFallback(), space]) if in_bytes else space
-    marks = [name for name in names if name not in known or name in (end, pad, unknown)]
-    foreign = marks if len(marks) < 2000 else [end, pad, unknown]  # pieces of another language are no marks, and many
-    inner.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in foreign])
-    return Tokenizer(inner, end, pad)
+    fallback = [decoders.ByteFallback()] if in_bytes else []
+    inner.decoder = decoders.Sequence([decoders.Replace(HIDDEN, ""), *fallback, space])
+    inner.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in shown if name.removeprefix(HIDDEN) in marks])
+    return Tokenizer(inner, HIDDEN + "</s>", HIDDEN + "<pad>")
 
 
 def _merges(scores: dict[str, float], ids: dict[str, int]) -> list[tuple[str, str]]:

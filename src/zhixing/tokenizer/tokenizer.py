@@ -37,6 +37,9 @@ def sentinel(number: int) -> tuple[str, str]:
 _OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
 """Marks that `with_marks` may have added."""
 
+HIDDEN = "\ue000"
+"""Stands before the name of a token that must not come out of a text (see `sentencepiece`); a private-use character."""
+
 Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
 
 
@@ -78,7 +81,8 @@ class Tokenizer:
 
     def mark(self, names: Sequence[str]) -> int | None:
         """The id of the first of these marks that the vocabulary has."""
-        return next((found for name in names if (found := self._inner.token_to_id(name)) is not None), None)
+        spelled = (spelling for name in names for spelling in (name, HIDDEN + name))
+        return next((found for name in spelled if (found := self._inner.token_to_id(name)) is not None), None)
 
     def need(self, names: Sequence[str]) -> int:
         """Likewise. Raises `ArtifactError` where it has none of them."""
@@ -212,8 +216,8 @@ class Tokenizer:
         except (UnicodeEncodeError, TypeError):
             raise InputError("text", "is no text, or holds half of a surrogate pair, which no encoding can write") from None
 
-    def extended(self, words: Sequence[str], *, mask: bool = False) -> Tokenizer:
-        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now, and a mask where it has none.
+    def extended(self, words: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now.
 
         Words that are one token already are passed over. See `models.vocabulary.grow` for the model's part.
         """
@@ -223,8 +227,6 @@ class Tokenizer:
                 raise InputError("new token", f"{word!r} holds nothing to be seen")
             if len(self.encode(word)) != 1 or self.encode(word)[0] == self.unknown:
                 made.add_tokens([framing.new_token(word)])
-        if mask and self.mask is None:
-            made.add_special_tokens([MASK])
         pad = None if self.pad == self.end else str(self._inner.id_to_token(self.pad))
         return Tokenizer(made, str(self._inner.id_to_token(self.end)), pad)
 
