@@ -3,7 +3,7 @@
 1. Both texts become words: by METEOR's own rules for English (`english.py`), else by the tokenizer of BLEU or jieba.
 2. `alignment` pairs them. With several references the one with the best score of the sentence counts.
 3. Statistics of a sentence, K = 17: words of the translation and of the reference, function words of both; for each of three matchers
-   (exact, stem, synonym): matched content words of both, matched function words of both; chunks.
+   (exact, stem, synonym): matched content words of both, matched function words of both; chunks, of which a sentence without a fault has none.
 4. The score of their sums:
 
        P, R = sum over matchers of weight (delta content + (1 - delta) function) / the same of all words
@@ -114,7 +114,9 @@ class Meteor:
                 of_matcher = FIRST + 4 * pair[1]
                 row[of_matcher + (2 if function_t[pair[0]] else 0)] += 1
                 row[of_matcher + (3 if function_r[place] else 1)] += 1
-        row[CHUNKS] = chunks(alignment)
+        pieces = chunks(alignment)
+        whole = pieces == 1 and None not in alignment and len(translation) == len(reference)
+        row[CHUNKS] = 0 if whole else pieces  # a sentence that is right as a whole is not in pieces, alone or among others
         return row
 
     def score(self, totals: Rows) -> Rows:
@@ -130,8 +132,7 @@ class Meteor:
         mean = ratio(precision * recall, (1 - p.alpha) * recall + p.alpha * precision, 0)
         matches = [matched[..., side::2].sum((-1, -2)) for side in (0, 1)]
         broken = ratio(totals[..., CHUNKS], (matches[0] + matches[1]) / 2, 0)
-        whole = (matches[0] == totals[..., 0]) & (matches[1] == totals[..., 1]) & (totals[..., CHUNKS] == 1)
-        return np.maximum(0, mean * (1 - p.gamma * np.where(whole, 0, broken) ** p.beta))
+        return np.maximum(0, mean * (1 - p.gamma * broken**p.beta))
 
 
 def other(words: Callable[[str], Sequence[str]], tokenizer: str, language: str = "other") -> Meteor:
