@@ -55,9 +55,9 @@ def evaluate(
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
 ) -> EvaluateResult:
-    """Measure a model on any text, with intervals: bits per byte, bits per character and perplexity of a decoder; loss and accuracy of an
-    encoder at hidden words.
+    """Measure a model on any text, with intervals.
 
+    Of a decoder: bits per byte, bits per character and perplexity. Of an encoder: loss and accuracy at hidden words.
     Intervals are bootstrapped over documents. Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
     from zhixing.checkpoint import open_model
