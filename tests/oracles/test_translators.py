@@ -37,8 +37,8 @@ ZH = 20 * [
 ]
 PIECES = 150
 BASE = {
-    "vocab_size": PIECES, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 64, "decoder_ffn_dim": 48, "max_position_embeddings": 128,
+    "vocab_size": PIECES, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 48, "max_position_embeddings": 128,
 }  # fmt: skip
 MARIAN = {"pad_token_id": 3, "eos_token_id": 0, "decoder_start_token_id": 3, "forced_eos_token_id": 0, "bos_token_id": None}
 VARIANTS = {
@@ -125,7 +125,8 @@ def test_their_models_give_the_same_logits_here(kind, changes, tmp_path):
     [
         ({"num_beams": 1}, {"beams": 1}),
         ({"num_beams": 4}, {"beams": 4}),
-        ({"num_beams": 4, "num_return_sequences": 3, "length_penalty": 0.6, "early_stopping": True}, {"best": 3, "length_penalty": 0.6, "stop": "first"}),
+        ({"num_beams": 4, "num_return_sequences": 3, "length_penalty": 0.6, "early_stopping": True},
+         {"best": 3, "length_penalty": 0.6, "stop": "first"}),
         ({"num_beams": 3, "length_penalty": 2.0, "early_stopping": "never", "no_repeat_ngram_size": 2},
          {"beams": 3, "length_penalty": 2.0, "stop": "never", "no_repeat": 2}),
         ({"num_beams": 2, "forced_bos_token_id": 7, "length_penalty": 0.0}, {"beams": 2, "first": (7,), "length_penalty": 0.0}),
@@ -241,8 +242,11 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("how", [{}, {"byte_fallback": True, "vocab_size": 400}, {"normalization_rule_name": "identity", "add_dummy_prefix": False}],
-                         ids=["usual", "bytes", "plain"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"byte_fallback": True, "vocab_size": 400}, {"normalization_rule_name": "identity", "add_dummy_prefix": False}],
+    ids=["usual", "bytes", "plain"],
+)
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_sentencepiece_files_are_read_as_its_own_library_does(kind, how, tmp_path):
     path = trained(tmp_path, "both", [*EN, *ZH], kind, **dict(how))
