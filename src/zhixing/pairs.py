@@ -133,8 +133,8 @@ class Buckets:
 
     Pairs are sorted by the length of their longer side and cut into buckets in which it differs by at most a tenth. In each epoch a bucket
     is shuffled, runs of `POOL` batches are sorted by how much longer the source is than the target, so that either side needs little
-    padding, and cut into batches; then the batches of all buckets are shuffled. The number of batches is the same in every epoch, so that which batch comes when can be told
-    without looking at the epochs before.
+    padding, and cut into batches; then the batches of all buckets are shuffled. The number of batches is the same in every epoch, so that
+    which batch comes when can be told without looking at the epochs before.
     """
 
     POOL = 16
