@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from zhixing.verbs.plan import plan
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
+    from zhixing.verbs.stats import stats
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+VERBS = ("get", "stats", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
 _ELSEWHERE = {"open_model": "checkpoint", "UserError": "errors", "ZhixingError": "errors"}
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "plan",
     "prepare",
     "pretrain",
+    "stats",
 ]
 
 

@@ -190,6 +190,10 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tokenizer.settings import PrepareSettings
 
         return PrepareSettings
+    if verb == "stats":
+        from zhixing.corpus.pipeline import StatsSettings
+
+        return StatsSettings
     from zhixing.train.recipe import Recipe
 
     return Recipe

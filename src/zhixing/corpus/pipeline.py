@@ -21,7 +21,7 @@ from zhixing.corpus.gopher import Gopher
 from zhixing.corpus.markup import Extract, ExtractSettings
 from zhixing.corpus.privacy import Privacy, PrivacySettings
 from zhixing.corpus.readers import Item, ReadSettings
-from zhixing.corpus.split import SplitSettings
+from zhixing.corpus.stats import StatisticsSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +41,12 @@ class CorpusSettings(Settings):
     filter: FilterSettings = FilterSettings()
     privacy: PrivacySettings = PrivacySettings()
     dedup: DedupSettings = DedupSettings()
-    split: SplitSettings = SplitSettings()
+
+
+class StatsSettings(CorpusSettings):
+    """All settings of `stats`."""
+
+    statistics: StatisticsSettings = StatisticsSettings(sample=100_000_000)
 
 
 class Stage(Protocol):

@@ -6,9 +6,11 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from zhixing.console import count
 
 ACCENT, INK, SOFT, BAR = "#a8321e", "#1c1c1a", "#8b8a84", "#c9c6bb"
 _VARIABLES = {ACCENT: "var(--accent)", INK: "var(--ink)", SOFT: "var(--soft)", BAR: "var(--bar)"}
@@ -86,6 +88,33 @@ def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
         axes.tick_params(length=0, labelcolor=INK)
         axes.xaxis.set_visible(False)
         axes.spines[["left", "bottom"]].set_visible(False)
+        return _svg(figure)
+
+
+def law(found: Mapping[str, Any], sign: int) -> str:
+    """Points of (x, y) on logarithmic axes, and y = factor * x^(sign * exponent) through those that it was fitted to; of half width."""
+    with _style():
+        figure, axes = _new(2.2, 3.6)
+        x, y = zip(*found["points"], strict=True)
+        fitted = [found["from"], found["to"]]
+        values = [found["factor"] * n ** (sign * found["exponent"]) for n in fitted]
+        axes.plot(x, y, color=SOFT, linewidth=0, marker=".", markersize=4)
+        axes.plot(fitted, values, color=ACCENT, linewidth=1.2)
+        for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
+            scale("log")
+            axis.set_major_formatter(lambda value, place: count(value))
+            axis.minorticks_off()
+        return _svg(figure)
+
+
+def histogram(entries: Sequence[tuple[float, float]], width: float) -> str:
+    """Upright bars over intervals that begin at the given values; nothing without any. The last interval is open."""
+    if not entries:
+        return ""
+    with _style():
+        figure, axes = _new(1.7)
+        axes.bar([lower for lower, _ in entries], [number for _, number in entries], width * 0.86, color=BAR, align="edge")
+        axes.yaxis.set_major_formatter(lambda value, place: count(value))
         return _svg(figure)
 
 
