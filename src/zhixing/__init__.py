@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zhixing.checkpoint import open_model
     from zhixing.errors import UserError, ZhixingError
     from zhixing.verbs.compare import compare
+    from zhixing.verbs.embed import embed
     from zhixing.verbs.evaluate import evaluate
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from zhixing.verbs.pretrain import pretrain
     from zhixing.verbs.stats import stats
 
-VERBS = ("get", "stats", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+VERBS = ("get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "evaluate", "compare", "export")
 _ELSEWHERE = {"open_model": "checkpoint", "UserError": "errors", "ZhixingError": "errors"}
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ZhixingError",
     "__version__",
     "compare",
+    "embed",
     "evaluate",
     "export",
     "generate",

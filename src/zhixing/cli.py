@@ -194,6 +194,10 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.corpus.pipeline import StatsSettings
 
         return StatsSettings
+    if verb == "embed":
+        from zhixing.embeddings.settings import EmbedSettings
+
+        return EmbedSettings
     from zhixing.train.recipe import Recipe
 
     return Recipe

@@ -4,5 +4,6 @@ from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.run import write_run_report
 from zhixing.evaluate.report.statistics import write_statistics_report
+from zhixing.evaluate.report.vectors import write_vectors_report
 
-__all__ = ["write_data_report", "write_evaluation_report", "write_run_report", "write_statistics_report"]
+__all__ = ["write_data_report", "write_evaluation_report", "write_run_report", "write_statistics_report", "write_vectors_report"]

@@ -153,7 +153,7 @@ def ranking(entries: Sequence[Sequence[Any]]) -> str:
     """A list of (words, number) with bars as long as the numbers."""
     most = max((number for _, number in entries), default=1)
     rows = "".join(
-        f'<tr><td>{show(words)}</td><td class=n>{show(number)}</td><td><i style="width: {number / most:.1%}"></i></td></tr>'
+        f'<tr><td>{show(words)}</td><td class=n>{show(number)}</td><td><i style="width: {number / (most or 1):.1%}"></i></td></tr>'
         for words, number in entries
     )
     return f'<table class="ranking">{rows}</table>' if entries else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,6 +116,28 @@ def histogram(entries: Sequence[tuple[float, float]], width: float) -> str:
         figure, axes = _new(1.7)
         axes.bar([lower for lower, _ in entries], [number for _, number in entries], width * 0.86, color=BAR, align="edge")
         axes.yaxis.set_major_formatter(lambda value, place: count(value))
+        return _svg(figure)
+
+
+def words(points: Sequence[tuple[str, float, float]]) -> str:
+    """Words at their places in the plane, the first ones first: what would lie over an earlier one is a dot; nothing without any."""
+    if not points:
+        return ""
+    with _style():
+        figure, axes = _new(5.6, 6.6)
+        axes.axis("off")
+        axes.plot([x for _, x, _ in points], [y for _, _, y in points], linewidth=0)
+        figure.draw_without_rendering()  # places the axes
+        taken: list[tuple[float, float, float, float]] = []
+        for word, x, y in points:
+            across, up = axes.transData.transform((x, y))
+            width = sum(9.5 if unicodedata.east_asian_width(c) in "WF" else 5.4 for c in word)
+            box = (across - width / 2, up - 6, across + width / 2, up + 6)
+            if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                axes.plot([x], [y], color=BAR, marker=".", markersize=3)
+                continue
+            taken.append(box)
+            axes.annotate(word, (x, y), fontsize=9, color=INK, ha="center", va="center", annotation_clip=False)
         return _svg(figure)
 
 
