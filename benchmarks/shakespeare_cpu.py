@@ -54,7 +54,7 @@ def ours(train_store: Store, valid: Store, vocabulary: int, settings: dict[str, 
         pass
     seconds = time.perf_counter() - began
     model = state.model.eval()
-    loss = whole_loss(lambda ids: model.logits(model(ids)[0]), valid, recipe.objective.context)
+    loss = whole_loss(lambda ids: model.head(model(ids)[0]), valid, recipe.objective.context)
     size = sum(p.numel() for p in model.parameters())
     tokens = recipe.train.steps * recipe.train.batch * recipe.objective.context
     return {"seconds": round(seconds, 2), "loss": round(loss, 4), "parameters": size, "tokens": tokens, "settings": settings}

@@ -141,6 +141,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
         weights = AVERAGE if AVERAGE in manifest["files"] else MODEL
         _load_weights(model, place / weights)
         data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
+        assert isinstance(model, DecoderModel)
         return Loaded(
             model.to(target).eval(),
             tokenizer,

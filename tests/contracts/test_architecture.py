@@ -55,7 +55,7 @@ def test_shapes_and_roles(settings):
     assert isinstance(model.decoder, Decoder)
     assert states.shape == (3, 7, 32)
     assert state is None
-    assert model.logits(states).shape == (3, 7, VOCABULARY)
+    assert model.head(states).shape == (3, 7, VOCABULARY)
     assert model.settings == settings
 
 
@@ -77,7 +77,7 @@ def test_first_loss_is_near_that_of_a_uniform_guess(settings):
     torch.manual_seed(0)
     model = build(settings, VOCABULARY)
     tokens = ids(8, 33)
-    total, count = cross_entropy(model(tokens[:, :-1])[0], model.head_weight, tokens[:, 1:])
+    total, count = cross_entropy(model(tokens[:, :-1])[0], model.head.matrix, tokens[:, 1:])
     assert abs(total.item() / count.item() - torch.tensor(VOCABULARY).log().item()) < 0.1
 
 
@@ -156,7 +156,7 @@ def test_overfits_eight_rows(settings):
     model, tokens = build(settings, VOCABULARY), ids(8, 13)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(150):
-        total, count = cross_entropy(model(tokens[:, :-1])[0], model.head_weight, tokens[:, 1:])
+        total, count = cross_entropy(model(tokens[:, :-1])[0], model.head.matrix, tokens[:, 1:])
         optimizer.zero_grad()
         (total / count).backward()
         optimizer.step()
@@ -167,10 +167,10 @@ def test_overfits_eight_rows(settings):
 @torch.no_grad()
 def test_bf16_is_near_fp32(settings):
     model, tokens = perturbed(settings), ids(2, 24)
-    exact = model.logits(model(tokens)[0]).softmax(-1)
+    exact = model.head(model(tokens)[0]).softmax(-1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states, _ = model(tokens)
-        rounded = model.logits(states).float().softmax(-1)
+        rounded = model.head(states).float().softmax(-1)
     assert (exact - rounded).abs().max() < 0.06
     assert (exact - rounded).abs().mean() < 0.002
 
@@ -182,7 +182,7 @@ def test_chunked_loss_equals_plain(settings):
     results = []
     for chunk in (None, 5, 1000):
         states, _ = model(tokens[:, :-1])
-        total, count = cross_entropy(states, model.head_weight, targets, chunk=chunk)
+        total, count = cross_entropy(states, model.head.matrix, targets, chunk=chunk)
         results.append((total, count, torch.autograd.grad(total / count, list(model.parameters()))))
     for total, count, gradients in results[1:]:
         near(total, results[0][0])
@@ -231,7 +231,7 @@ def test_compiled_equals_eager(settings):
             for layer in model.repeated():
                 layer.compile(fullgraph=True, dynamic=False)
         states, _ = model(tokens)
-        loss = F.cross_entropy(model.logits(states).flatten(0, 1), tokens.flatten())
+        loss = F.cross_entropy(model.head(states).flatten(0, 1), tokens.flatten())
         outcomes.append((states, torch.autograd.grad(loss, list(model.parameters()))))
     near(outcomes[0][0], outcomes[1][0])
     for a, b in zip(outcomes[0][1], outcomes[1][1], strict=True):

@@ -47,11 +47,28 @@ def test_values_that_are_no_text(tmp_path: Path) -> None:
         items(tmp_path / "a.json", '{\n"version": 1,\n"data": []}')
 
 
-@pytest.mark.parametrize("end", ["", ', {"text": "thr', ", {broken}]", "]]", "] trailing", ", \0]", ', "\\x"]', ", " + "[" * 100_000])
+@pytest.mark.parametrize("end", ["", ', {"text": "thr', ", {broken}]", "]]", "] trailing", ", \0]", ', "\\x"]'])
 def test_what_comes_before_damage_is_read(end: str, tmp_path: Path) -> None:
-    first, second, last = items(tmp_path / "a.json", '[{"text": "one"}, {"text": "two"}' + end)
+    long_enough_to_be_text = '[{"text": "one"},' + " " * 100 + '{"text": "two"}'  # with a NUL in it
+    first, second, last = items(tmp_path / "a.json", long_enough_to_be_text + end)
     assert (first.text, second.text) == ("one", "two")
     assert isinstance(last, Dropped) and "not valid JSON" in last.reason and "\n" not in last.reason
+
+
+@pytest.mark.parametrize("level", ["[", '{"key":', '[1, {"key":'])
+def test_values_that_are_nested_to_exhaust_the_memory(level: str, tmp_path: Path) -> None:
+    tracemalloc.start()
+    first, last = items(tmp_path / "a.json", '[{"text": "one"}, ' + level * 100_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert first.text == "one"
+    assert isinstance(last, Dropped) and last.reason == "values nested more than 500 levels deep; what came before is read"
+    assert peak < 20e6
+
+
+def test_arrays_and_objects_one_after_the_other(tmp_path: Path) -> None:
+    found = items(tmp_path / "a.json", '[{"text": "one"}, "two"]\n{"text": "three",\n"more": [[], {}]}\n[]"four"')
+    assert [(item.text, item.record) for item in found] == [(t, f"value {i}") for i, t in enumerate(["one", "two", "three", "four"], 1)]
 
 
 def test_broken_bytes_set_their_value_aside(tmp_path: Path) -> None:

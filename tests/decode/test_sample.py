@@ -31,7 +31,7 @@ def test_greedy_equals_reading_everything_anew_for_each_token(settings):
     for prompt in PROMPTS:
         text = list(prompt)
         for _ in range(12):
-            text.append(int(made.logits(made(torch.tensor([text]))[0][:, -1]).argmax()))
+            text.append(int(made.head(made(torch.tensor([text]))[0][:, -1]).argmax()))
             if text[-1] == END:
                 break
         expected.append(text[len(prompt) :])
@@ -77,7 +77,7 @@ def test_goes_on_past_the_context_with_its_newest_half(settings):
     text = [1, 2, 3, *long]
     for place in range(9, 30):
         read = text[:place][-4 - (place - 9) % 5 :]  # four read anew, then up to eight
-        assert text[place] == int(made.logits(made(torch.tensor([read]))[0][:, -1]).argmax())
+        assert text[place] == int(made.head(made(torch.tensor([read]))[0][:, -1]).argmax())
 
 
 def test_a_prompt_longer_than_the_context_keeps_its_newest_tokens():

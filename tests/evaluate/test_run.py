@@ -32,7 +32,7 @@ def test_equals_one_pass_a_token(settings, window, stride):
             begin = max(0, min(stop, len(ids) - 1) - window)
             with torch.no_grad():
                 states, _ = system.model(torch.tensor([ids[begin:place]]))
-                nats -= system.model.logits(states)[0, -1].log_softmax(0)[ids[place]].item()
+                nats -= system.model.head(states)[0, -1].log_softmax(0)[ids[place]].item()
         assert row[0] == pytest.approx(nats, rel=1e-4)
         assert row[1:].tolist() == [len(ids) - 1, len(text.encode()), len(text)]
 

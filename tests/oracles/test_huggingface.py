@@ -65,7 +65,7 @@ def ids(rows=2, count=60):
 def test_their_models_give_the_same_logits_here(family, tied, tmp_path):
     oracle = theirs(family, tied)
     found = pretrained.load(save(oracle, tmp_path))
-    ours = found.model.logits(found.model(ids())[0])
+    ours = found.model.head(found.model(ids())[0])
     assert (ours - oracle(ids()).logits).abs().max() <= 1e-4
     assert found.context == 128
     assert found.architecture.shape[:2] == (2, 16 if family == "qwen3" else 8)
@@ -123,7 +123,7 @@ def test_shards_theirs_and_ours(tmp_path):
     oracle = theirs("llama", tied=False)
     found = pretrained.load(save(oracle, tmp_path, max_shard_size="20KB"))
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
-    assert (found.model.logits(found.model(ids())[0]) - oracle(ids()).logits).abs().max() <= 1e-4
+    assert (found.model.head(found.model(ids())[0]) - oracle(ids()).logits).abs().max() <= 1e-4
     (tmp_path / "ours").mkdir()
     weights.write(tmp_path / "ours", pretrained.llama.write(found.model, found.architecture), shard_bytes=20_000)
     with weights.opened(tmp_path) as a, weights.opened(tmp_path / "ours") as b:
@@ -137,8 +137,8 @@ def test_shards_theirs_and_ours(tmp_path):
 def test_weights_in_bf16_are_read_in_fp32(tmp_path):
     found = pretrained.load(save(theirs("qwen3", tied=True).bfloat16(), tmp_path))
     oracle = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
-    assert found.model.head_weight.dtype == torch.float32
-    assert (found.model.logits(found.model(ids())[0]) - oracle(ids()).logits).abs().max() <= 1e-4
+    assert found.model.head.matrix.dtype == torch.float32
+    assert (found.model.head(found.model(ids())[0]) - oracle(ids()).logits).abs().max() <= 1e-4
 
 
 def without(name):

@@ -21,7 +21,7 @@ def place(tmp_path_factory):
     for name, words, scale in (("lm", tokenizer(), 1.0), ("louder", tokenizer(), 1.5), ("other", tokenizer("bpe", 384), 1.0)):
         made = model(SETTINGS, words.vocabulary)
         with torch.no_grad():
-            made.head_weight.mul_(scale)
+            made.head.matrix.mul_(scale)
         (place / name).mkdir()
         pretrained.save(place / name, made, SETTINGS, words, 32)
     return place

@@ -96,7 +96,7 @@ def test_mistakes_are_one_line_and_leave_nothing(folder, tmp_path):
 def test_a_model_without_finite_predictions_is_named(text, tmp_path):
     broken = model(SETTINGS, tokenizer().vocabulary)
     with torch.no_grad():
-        broken.head_weight.fill_(float("nan"))
+        broken.head.matrix.fill_(float("nan"))
     pretrained.save(tmp_path, broken, SETTINGS, tokenizer(), CONTEXT)
     with pytest.raises(ArtifactError, match="not finite"):
         evaluate(tmp_path, data=[str(text)], device="cpu", out=tmp_path / "out")

@@ -37,7 +37,7 @@ def test_greedy_equals_the_model(folder):
     ids = tokenizer().encode("知行")
     new = []
     for _ in range(10):
-        new.append(int(made.logits(made(torch.tensor([ids + new]))[0][:, -1]).argmax()))
+        new.append(int(made.head(made(torch.tensor([ids + new]))[0][:, -1]).argmax()))
         if new[-1] == tokenizer().end:
             break
     [one] = generate(folder, prompt="知行", tokens=10, greedy=True).continuations

@@ -11,6 +11,8 @@ from zhixing.corpus.encoding import BROKEN
 from zhixing.corpus.tables import FIELDS
 from zhixing.errors import InputError
 
+DEPTH = 500
+"""Levels of values in values that are read: what is deeper is no text, but made to exhaust the memory."""
 _MARK = "\uffff"
 """Stands for broken bytes on the way through ijson; no text holds it."""
 
@@ -85,11 +87,9 @@ def json_values(source: str, pieces: Iterator[str], wanted: str | int | None, lo
     """
     import ijson
 
-    file = _Utf8(pieces)
-    start = file.peek()
-    field, number = _Field(wanted), 0
+    file, field, number = _Utf8(pieces), _Field(wanted), 0
     try:
-        for value in ijson.items(_Bounded(file, longest), "item" if start == b"[" else "", multiple_values=True):
+        for value in _values(_Bounded(file, longest)):
             file.given = 0
             number += 1
             record = f"value {number}"
@@ -100,6 +100,9 @@ def json_values(source: str, pieces: Iterator[str], wanted: str | int | None, lo
             yield item
     except _TooLong:
         yield Dropped(source, None, "read", f"a value of more than read.max_record = {longest} bytes; what came before is read")
+    except _TooDeep:
+        what = f"values nested more than {DEPTH} levels deep; what came before is read"
+        yield Dropped(source, None, "read", what, record=f"value {number + 1}")
     except (ijson.JSONError, ValueError, RecursionError) as error:
         what = f"not valid JSON ({' '.join(str(error).split())[:40]}); what came before is read"
         yield Dropped(source, None, "read", what, record=f"value {number + 1}")
@@ -110,17 +113,35 @@ class _TooLong(Exception):
     pass
 
 
+class _TooDeep(Exception):
+    pass
+
+
+def _values(file: _Bounded) -> Iterator[Any]:
+    """The values of arrays, and what stands outside of arrays. Not by `ijson.items`: it names every event by its whole path, so that 100,000
+    brackets would take 25 GB."""
+    import ijson
+
+    depth, level, builder = 0, 0, ijson.ObjectBuilder()
+    for event, value in ijson.basic_parse(file, multiple_values=True):
+        if depth == 0:
+            level = int(event == "start_array")
+        depth -= event in ("end_map", "end_array")
+        if depth >= level:
+            builder.event(event, value)
+        depth += event in ("start_map", "start_array")
+        if depth > DEPTH:
+            raise _TooDeep
+        if depth == level and event not in ("map_key", "start_map", "start_array"):
+            yield builder.value
+            builder = ijson.ObjectBuilder()
+
+
 class _Utf8:
     """Text, again as bytes, as ijson wants them."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces, self._rest, self.given = pieces, b"", 0
-
-    def peek(self) -> bytes:
-        """The first byte that is no space."""
-        while not self._rest and (piece := next(self._pieces, None)) is not None:
-            self._rest = self._bytes(piece).lstrip()
-        return self._rest[:1]
 
     def read(self, size: int) -> bytes:
         while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:

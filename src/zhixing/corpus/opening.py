@@ -74,16 +74,21 @@ def opened(path: Path, watch: Callable[[bytes], object]) -> Watched:
 
 
 class Budget:
-    """How much may come out of what is packed: so many times what went in, at most."""
+    """How much may come out of what is packed: so many times what went in, at most.
 
-    def __init__(self, expansion: int, packed: Callable[[], int]) -> None:
-        self.expansion, self._packed, self._given = expansion, packed, 0
+    outer: the budget of the archive that it lies in, which pays too: what is packed twice may not grow twice.
+    """
+
+    def __init__(self, expansion: int, packed: Callable[[], int], outer: Budget | None = None) -> None:
+        self.expansion, self._packed, self._outer, self._given = expansion, packed, outer, 0
         self.exhausted = False
 
     def spent(self, size: int) -> bool:
         """Whether it is used up after so many more bytes."""
         self._given += size
         self.exhausted = self._given > FREE and self._given > self.expansion * self._packed()
+        if self._outer is not None and self._outer.spent(size):
+            self.exhausted = True
         return self.exhausted
 
 
@@ -92,11 +97,11 @@ class Unpacked:
 
     damage = ""
 
-    def __init__(self, file: Readable, packing: str, budget: Budget | int) -> None:
+    def __init__(self, file: Readable, packing: str, budget: Budget | int, outer: Budget | None = None) -> None:
         """`packing` is `.gz`, ... or nothing; the budget of an archive, or a new one for so many times what is packed here."""
         raw = Watched(file, keep=True)
         self._file: Readable = _unpacking(io.BufferedReader(raw, 1 << 16), packing) if packing else file
-        self._budget = budget if isinstance(budget, Budget) else Budget(budget, lambda: raw.taken) if packing else None
+        self._budget = budget if isinstance(budget, Budget) else Budget(budget, lambda: raw.taken, outer) if packing else None
 
     def read(self, size: int, /) -> bytes:
         """So many bytes; fewer at the end, or before damage."""

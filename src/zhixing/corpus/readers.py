@@ -87,6 +87,8 @@ class _Stream:
     named: bool
     depth: int = 0
     """In how many archives it lies."""
+    budget: Budget | None = None
+    """What may come out of the archive that it lies in."""
 
 
 def _contents(stream: _Stream, settings: ReadSettings) -> Iterator[Item]:
@@ -104,7 +106,7 @@ def _contents(stream: _Stream, settings: ReadSettings) -> Iterator[Item]:
         file = start = Peeked(file)
         packing = packing_of(start.start)
     packed_warc = form == "warc" and packing == ".gz"  # its records are packed one by one, and found again after damage
-    unpacked = Unpacked(file, "" if packed_warc else packing, settings.max_expansion)
+    unpacked = Unpacked(file, "" if packed_warc else packing, settings.max_expansion, stream.budget)
     content = Peeked(unpacked)
     form = form or recognised(content.start)
     if form is None and stream.named and suffix != ".xml":
@@ -202,11 +204,11 @@ def _archive(form: Format, file: Watched | Readable, stream: _Stream, settings: 
     if form == "zip":
         random_access = cast(Watched, file)
         size = random_access.seek(0, io.SEEK_END)
-        budget = Budget(settings.max_expansion, lambda: size)
+        budget = Budget(settings.max_expansion, lambda: size, stream.budget)
         members: Iterator[Member] = zip_members(cast(BinaryIO, io.BufferedReader(random_access, 1 << 16)), stream.source)
     else:
         tape = Watched(file, keep=True)
-        budget = Budget(settings.max_expansion, lambda: tape.taken)
+        budget = Budget(settings.max_expansion, lambda: tape.taken, stream.budget)
         members = tar_members(io.BufferedReader(tape, 1 << 16), stream.source)
     for member in members:
         source = f"{stream.source}/{member.name}".encode("utf-8", "replace").decode()
@@ -215,7 +217,7 @@ def _archive(form: Format, file: Watched | Readable, stream: _Stream, settings: 
             continue
         unpacked = Unpacked(member.file, "", budget)
         try:
-            yield from _contents(_Stream(unpacked, source, Path(member.name).name, False, stream.depth + 1), settings)
+            yield from _contents(_Stream(unpacked, source, Path(member.name).name, False, stream.depth + 1, budget), settings)
         except InputError as error:
             yield Dropped(source, None, "read", str(error).removeprefix(f"{source}: "))
         if unpacked.damage:

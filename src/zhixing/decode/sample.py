@@ -52,7 +52,7 @@ class Sampler:
 
     def __init__(self, model: DecoderModel, prompts: Sequence[Sequence[int]], settings: SampleSettings, *, context: int, end: int) -> None:
         self.model, self.settings, self.context, self.end = model, settings, context, end
-        self.device = model.head_weight.device
+        self.device = model.head.matrix.device
         self.texts = [clip(prompt, context) for prompt in prompts]
         self.rows = list(range(len(prompts)))
         self.draws = [random.Random(f"{settings.seed}/{row}") for row in self.rows]
@@ -83,7 +83,7 @@ class Sampler:
             else:
                 newest = torch.tensor([[self.texts[row][-1]] for row in self.rows], device=self.device)
                 states, _ = self.model(newest, state)
-                logits = self.model.logits(states[:, -1]).float()
+                logits = self.model.head(states[:, -1]).float()
 
     def _read(self, texts: Sequence[Sequence[int]]) -> tuple[State, Tensor]:
         """A new state that has read the texts, and the logits [B, V] after each."""
@@ -93,7 +93,7 @@ class Sampler:
         state = self.model.start(len(texts), min(self.context, longest + self.settings.tokens))
         ragged = bool((lengths != longest).any())
         states, _ = self.model(ids, state, lengths=lengths if ragged else None)
-        return state, self.model.logits(states[torch.arange(len(texts)), lengths - 1]).float()
+        return state, self.model.head(states[torch.arange(len(texts)), lengths - 1]).float()
 
     def _choose(self, logits: Tensor) -> list[int]:
         if not logits.isfinite().all():

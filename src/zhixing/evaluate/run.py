@@ -100,9 +100,9 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
         targets[row, length - w.new : length] = tokens[1:][length - w.new :]
     ids, targets = ids.to(loaded.device), targets.to(loaded.device)
     states, _ = loaded.model(ids)
-    rows = max(1, LOGITS // loaded.model.head_weight.shape[0])
+    rows = max(1, LOGITS // loaded.model.head.matrix.shape[0])
     nats = [
-        F.cross_entropy(loaded.model.logits(part).float(), wanted, ignore_index=-100, reduction="none")
+        F.cross_entropy(loaded.model.head(part).float(), wanted, ignore_index=-100, reduction="none")
         for part, wanted in zip(torch.split(states.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True)
     ]
     return [float(n) for n in torch.cat(nats).view_as(targets).double().sum(1)]

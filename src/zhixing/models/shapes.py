@@ -1,11 +1,19 @@
-"""Roles and shapes. An architecture supplies a role, here a `Decoder`; a shape composes roles and a head into a model.
+"""Roles and shapes. An architecture supplies roles, an `Encoder`, a `Decoder` or both; a shape composes roles and a head into a model.
+
+    decoder           DecoderModel(decoder)                    causal language models
+    encoder           EncoderModel(encoder)                    masked language models; the body of classifiers
+    encoder-decoder   EncoderDecoderModel(encoder, decoder)    translation, denoising
+
+All three end in a `Head`, so that a loss need not know which shape it trains: `model.head(states)` are logits, and from the head's parts
+`losses.cross_entropy` makes them a chunk at a time.
 
 Models know integers only: no vocabulary words, loss, optimizer, checkpoint or device.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +21,45 @@ from torch import Tensor, nn
 
 from zhixing.config import Settings
 from zhixing.nn.state import State
+
+Shape = Literal["decoder", "encoder", "encoder-decoder"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an encoder has read, for a decoder to attend to."""
+
+    states: Tensor
+    """[B, S, D]."""
+    mask: Tensor | None = None
+    """[B, S], True where there is a token; None: everywhere."""
+
+    def reorder(self, index: Tensor) -> Memory:
+        """The memory whose row i was row `index[i]`."""
+        return replace(self, states=self.states[index], mask=None if self.mask is None else self.mask[index])
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Reads token ids all at once; what it says at a token depends on all tokens of the row."""
+
+    embedding: nn.Embedding
+    """[V, D]."""
+    trunk: nn.Module
+    """Everything but the look-up of tokens (and of positions and kinds, where they are learned)."""
+
+    def __call__(self, ids: Tensor, mask: Tensor | None = None, *, segments: Tensor | None = None, kinds: Tensor | None = None) -> Tensor:
+        """ids [B, T] -> states [B, T, D].
+
+        mask: [B, T], True where there is a token: what stands elsewhere changes nothing at the tokens. None: everywhere.
+        segments: [B, T] numbers of documents packed into a row, each read as if alone, its positions counted from its own start.
+        kinds: [B, T], 0 in the first text of a pair and 1 in the second (BERT's token types); architectures without them take no notice.
+        """
+        ...
+
+    def repeated(self) -> list[nn.Module]:
+        """The layers to compile one by one; see `Decoder`."""
+        ...
 
 
 @runtime_checkable
@@ -27,7 +74,7 @@ class Decoder(Protocol):
     def __call__(
         self,
         ids: Tensor,
-        memory: Tensor | None = None,
+        memory: Memory | None = None,
         state: State | None = None,
         *,
         segments: Tensor | None = None,
@@ -35,7 +82,8 @@ class Decoder(Protocol):
     ) -> tuple[Tensor, State | None]:
         """ids [B, T] -> states [B, T, D] and the given state, moved on.
 
-        memory: what an encoder read, [B, S, D]; None for a decoder that stands alone.
+        memory: what an encoder has read; None for a decoder that stands alone. With a state it is needed at the first call only: the state
+        keeps what the layers make of it.
         state: what the rows have seen before; None: nothing, and nothing is to be remembered.
         segments: [B, T] numbers of documents packed into a row, each read as if alone; without state only.
         lengths: [B] how many of the T tokens of each right-padded row are real, at least 1; with state only (without one, padding on
@@ -54,27 +102,47 @@ class Decoder(Protocol):
         ...
 
 
+class Head(nn.Module):
+    """Turns states into logits: an optional transform, then the product with a matrix [V, D], and an optional bias [V].
+
+    tied: an embedding whose matrix is the head's too (Press and Wolf 2017, arXiv 1608.05859); None: the head has one of its own.
+    transform: what states pass through first (in BERT a layer, GELU and a norm); None: nothing.
+    """
+
+    def __init__(
+        self, width: int, vocabulary: int, *, tied: nn.Embedding | None = None, bias: bool = False, transform: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.transform = transform or nn.Identity()
+        self.tied = tied is not None
+        self._embedding = (tied,)  # in a tuple: a tied matrix is one parameter, under the embedding's name
+        if tied is None:
+            self.register_parameter("weight", nn.Parameter(torch.zeros(vocabulary, width)))  # all tokens equally likely at first
+        self.bias = nn.Parameter(torch.zeros(vocabulary)) if bias else None
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[..., D] -> logits [..., V]."""
+        return F.linear(self.transform(states), self.matrix, self.bias)
+
+    @property
+    def matrix(self) -> Tensor:
+        """[V, D]."""
+        matrix = self.weight if self._embedding[0] is None else self._embedding[0].weight
+        assert isinstance(matrix, Tensor)
+        return matrix
+
+
 class DecoderModel(nn.Module):
     """The decoder-only shape: a decoder and a head that turns its states into logits."""
 
-    def __init__(self, decoder: nn.Module, settings: Settings, width: int, vocabulary: int, *, tied: bool) -> None:
-        """tied: the head is the embedding matrix itself (Press and Wolf 2017, arXiv 1608.05859).
+    shape: Shape = "decoder"
 
-        settings: those of the decoder, kept for whoever writes the model down.
-        """
+    def __init__(self, decoder: nn.Module, head: Head, settings: Settings) -> None:
+        """settings: those of the architecture, kept for whoever writes the model down."""
         super().__init__()
         self.settings = settings
         self.decoder = decoder
-        self.tied = tied
-        if not tied:
-            self.head = nn.Linear(width, vocabulary, bias=False)
-
-    @property
-    def head_weight(self) -> Tensor:
-        """[V, D]: what `losses.cross_entropy` multiplies states with."""
-        weight = self.decoder.embedding.weight if self.tied else self.head.weight  # type: ignore[union-attr]
-        assert isinstance(weight, Tensor)
-        return weight
+        self.head = head
 
     def forward(
         self, ids: Tensor, state: State | None = None, *, segments: Tensor | None = None, lengths: Tensor | None = None
@@ -83,19 +151,85 @@ class DecoderModel(nn.Module):
         states, after = self.decoder(ids, state=state, segments=segments, lengths=lengths)
         return states, after
 
-    def logits(self, states: Tensor) -> Tensor:
-        """[..., D] -> [..., V]."""
-        return F.linear(states, self.head_weight)
-
     def start(self, batch: int, capacity: int = 0) -> State:
         """The state of `batch` rows before their first token; see `Decoder`."""
-        state = self.decoder.start(batch, capacity)  # type: ignore[operator]
-        assert isinstance(state, State)
-        return state
+        return _start(self.decoder, batch, capacity)
 
     def repeated(self) -> list[nn.Module]:
         """The layers to compile one by one; see `Decoder`."""
-        return list(self.decoder.repeated())  # type: ignore[operator]
+        return _repeated(self.decoder)
+
+
+class EncoderModel(nn.Module):
+    """The encoder-only shape: an encoder and a head that says what stood at a token."""
+
+    shape: Shape = "encoder"
+
+    def __init__(self, encoder: nn.Module, head: Head, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, ids: Tensor, mask: Tensor | None = None, *, segments: Tensor | None = None, kinds: Tensor | None = None) -> Tensor:
+        """ids [B, T] -> states [B, T, D]; see `Encoder`."""
+        states: Tensor = self.encoder(ids, mask, segments=segments, kinds=kinds)
+        return states
+
+    def repeated(self) -> list[nn.Module]:
+        """The layers to compile one by one; see `Decoder`."""
+        return _repeated(self.encoder)
+
+
+class EncoderDecoderModel(nn.Module):
+    """The encoder-decoder shape: a decoder that attends to what an encoder has read, and a head."""
+
+    shape: Shape = "encoder-decoder"
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, head: Head, settings: Settings) -> None:
+        """Where encoder and decoder share one embedding, both hold the same `nn.Embedding`."""
+        super().__init__()
+        self.settings = settings
+        self.encoder = encoder
+        self.decoder = decoder
+        self.head = head
+
+    def forward(self, source: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """source [B, S] with its mask [B, S], ids [B, T] -> the decoder's states [B, T, D], every row from its first token on."""
+        states, _ = self.decode(ids, self.encode(source, mask))
+        return states
+
+    def encode(self, source: Tensor, mask: Tensor | None = None) -> Memory:
+        """source [B, S] -> what the decoder attends to."""
+        return Memory(self.encoder(source, mask), mask)
+
+    def decode(
+        self, ids: Tensor, memory: Memory | None = None, state: State | None = None, *, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State | None]:
+        """ids [B, T] -> states [B, T, D] and the state, moved on; see `Decoder`."""
+        states, after = self.decoder(ids, memory, state, lengths=lengths)
+        return states, after
+
+    def start(self, batch: int, capacity: int = 0) -> State:
+        """The state of `batch` rows before their first token; see `Decoder`."""
+        return _start(self.decoder, batch, capacity)
+
+    def repeated(self) -> list[nn.Module]:
+        """The layers to compile one by one; see `Decoder`."""
+        return _repeated(self.encoder) + _repeated(self.decoder)
+
+
+Model = DecoderModel | EncoderModel | EncoderDecoderModel
+
+
+def _start(decoder: nn.Module, batch: int, capacity: int) -> State:
+    state = decoder.start(batch, capacity)  # type: ignore[operator]
+    assert isinstance(state, State)
+    return state
+
+
+def _repeated(role: nn.Module) -> list[nn.Module]:
+    return list(role.repeated())  # type: ignore[operator]
 
 
 def initialise(weight: Tensor, scale: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Causal self-attention with grouped query heads (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, arXiv 2305.13245)."""
+"""Self-attention, with grouped query heads where asked for (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, 2305.13245)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,54 @@ class Attention(nn.Module):
     """One layer of self-attention; query, key and value are one matrix product, split by `heads`, `kv_heads`, `kv_heads`.
 
     qk_norm: RMSNorm of each query and key head before the rotation, as in Qwen3 (Henry et al. 2020, arXiv 2010.04245).
-    bias: a bias on query, key and value, as in Qwen2; the output projection has none.
+    bias: a bias on query, key and value, as in Qwen2; out_bias: one on the output projection too, as in BERT and GPT-2.
     """
 
-    def __init__(self, width: int, heads: int, kv_heads: int, head_width: int, *, qk_norm: bool, bias: bool, epsilon: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_width: int,
+        *,
+        qk_norm: bool = False,
+        bias: bool = False,
+        out_bias: bool = False,
+        epsilon: float = 1e-6,
+    ) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
         self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head_width, bias=bias)
-        self.out = nn.Linear(heads * head_width, width, bias=False)
+        self.out = nn.Linear(heads * head_width, width, bias=out_bias)
         self.q_norm = RMSNorm(head_width, epsilon) if qk_norm else nn.Identity()
         self.k_norm = RMSNorm(head_width, epsilon) if qk_norm else nn.Identity()
 
     def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None = None, past: tuple[State, int] | None = None
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
+        past: tuple[State, int] | None = None,
+        *,
+        causal: bool = True,
     ) -> Tensor:
         """[B, T, D] -> [B, T, D].
 
-        rotation: from `positions.rotation`, at the positions of these T tokens.
-        mask: True where token t may attend to s, [B or 1, 1, T, S]; None is causal, or everything when there is a past.
+        rotation: from `positions.rotation`, at the positions of these T tokens; None: positions are told in another way.
+        mask: True where token t may attend to s, [B or 1, 1, T, S]. causal: nothing after t may be attended to, with or without a mask;
+        where there is a past, the mask alone says what may be.
         past: a state and the number of this layer in it; keys and values are added to it.
         """
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width))
         q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
-        q = rotate(self.q_norm(q), *rotation).transpose(1, 2)
-        k = rotate(self.k_norm(k), *rotation).transpose(1, 2)
-        v = v.transpose(1, 2)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotation is not None:
+            q, k = rotate(q, *rotation), rotate(k, *rotation)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if past is not None:
             state, layer = past
             k, v = state.append(layer, k, v)
-        mixed = attend(q, k, v, mask, causal=past is None)
+        mixed = attend(q, k, v, mask, causal=causal and past is None)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 

@@ -14,20 +14,20 @@ IGNORE = -100
 
 
 def cross_entropy(
-    states: Tensor, head_weight: Tensor, targets: Tensor, *, chunk: int | None = None, ignore: int = IGNORE
+    states: Tensor, matrix: Tensor, targets: Tensor, *, bias: Tensor | None = None, chunk: int | None = None, ignore: int = IGNORE
 ) -> tuple[Tensor, Tensor]:
     """Sum of -ln p(target) in nats (fp32) and the number of targets, both scalars.
 
-    states [..., D], head_weight [V, D], targets [...] of which those equal to `ignore` do not count.
+    states [..., D], matrix [V, D] and bias [V] of the head, targets [...] of which those equal to `ignore` do not count.
     chunk: rows of logits that exist at once; their gradients are computed with them, in the forward pass. None: all.
     The product runs in autocast's format where it is on; the logarithm of the sum is always taken in fp32.
     """
     states, targets = states.flatten(0, -2), targets.flatten()
     count = (targets != ignore).sum()
     if chunk is None:
-        logits = F.linear(states, head_weight).float()
+        logits = F.linear(states, matrix, bias).float()
         return F.cross_entropy(logits, targets, ignore_index=ignore, reduction="sum"), count
-    total: Tensor = _Chunked.apply(states, head_weight, targets, chunk, ignore, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
+    total: Tensor = _Chunked.apply(states, matrix, bias, targets, chunk, ignore, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
     return total, count
 
 
@@ -43,7 +43,9 @@ class _Chunked(torch.autograd.Function):
     """Since the loss is a sum, its gradient with respect to the logits is softmax - one-hot, times one number known only later."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, chunk: int, ignore: int, grad: bool) -> Tensor:
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, chunk: int, ignore: int, grad: bool
+    ) -> Tensor:
         device = states.device.type
         number = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype
         inputs, matrix = states.to(number), weight.to(number)
@@ -51,10 +53,13 @@ class _Chunked(torch.autograd.Function):
         wanted = grad and any(ctx.needs_input_grad)  # grad: is it on outside? In here it never is
         to_states = torch.empty_like(inputs) if wanted else None
         to_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted else None
+        to_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted and bias is not None else None
         with torch.autocast(device, enabled=False):
             for start in range(0, len(inputs), chunk):
                 rows, target = inputs[start : start + chunk], targets[start : start + chunk]
                 logits = (rows @ matrix.T).float()
+                if bias is not None:
+                    logits += bias.float()
                 slope = logits.softmax(dim=1)
                 # ln of the sum of exponentials, read off the most probable token, whose probability cannot vanish: one pass less
                 norm = logits.amax(dim=1) - slope.amax(dim=1).log()
@@ -63,18 +68,22 @@ class _Chunked(torch.autograd.Function):
                 total += ((norm - logits.gather(1, index).squeeze(1)) * counted).sum()
                 if to_states is None or to_weight is None:
                     continue
-                slope = slope.scatter_(1, index, slope.gather(1, index) - 1).to(number)
+                slope = slope.scatter_(1, index, slope.gather(1, index) - 1)
+                if to_bias is not None:
+                    to_bias += (slope * counted.unsqueeze(1)).sum(dim=0)
+                slope = slope.to(number)
                 torch.mm(slope, matrix, out=to_states[start : start + chunk])
                 to_states[start : start + chunk] *= counted.unsqueeze(1)
                 to_weight += slope.T @ (rows * counted.unsqueeze(1))
         if wanted:
-            ctx.save_for_backward(to_states, to_weight)
-            ctx.formats = states.dtype, weight.dtype
+            ctx.save_for_backward(to_states, to_weight, to_bias)
+            ctx.formats = states.dtype, weight.dtype, None if bias is None else bias.dtype
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        to_states, to_weight = ctx.saved_tensors
-        of_states, of_weight = ctx.formats
-        return (to_states * upstream).to(of_states), (to_weight * upstream).to(of_weight), None, None, None, None
+        of_states, of_weight, of_bias = (
+            None if slope is None else (slope * upstream).to(format) for slope, format in zip(ctx.saved_tensors, ctx.formats, strict=True)
+        )
+        return of_states, of_weight, of_bias, None, None, None, None, None

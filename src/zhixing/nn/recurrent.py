@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -72,10 +73,18 @@ class Recurrent(nn.Module):
             hidden = tuple(h[pieces.sorted] for h in hidden)
         before = tuple(h.unsqueeze(0).contiguous() for h in hidden)
         start = (before if len(before) == 2 else before[0]) if before else None
-        if pieces is None:
-            out, last = self.cell(x, start)
-        else:
-            packed, last = self.cell(pieces.pack(x), start)
-            out = pieces.unpack(packed.data, x.shape[0], x.shape[1])
+        with _kernels(x):
+            if pieces is None:
+                out, last = self.cell(x, start)
+            else:
+                packed, last = self.cell(pieces.pack(x), start)
+                out = pieces.unpack(packed.data, x.shape[0], x.shape[1])
         after = tuple(h.squeeze(0) for h in (last if isinstance(last, tuple) else (last,)))
         return out, after if pieces is None else tuple(h[pieces.rank] for h in after)
+
+
+def _kernels(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast as it is, but off where the CPU has no kernel for recurrent layers in bf16: there they compute in fp32."""
+    if x.device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return nullcontext()
+    return torch.autocast("cpu", enabled=False)

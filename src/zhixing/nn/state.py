@@ -1,8 +1,8 @@
-"""What a decoder remembers between calls, whatever its architecture: keys and values, or recurrent hidden states."""
+"""What a decoder remembers between calls, whatever its architecture: keys and values, recurrent hidden states, windows of a convolution."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,6 +15,10 @@ class State:
     layers:   for each layer, tensors whose first axis is B; empty before the first call.
               Attention: keys and values [B, K, capacity, E], of which row b has filled `lengths[b]` places.
               Recurrent: hidden state [B, D], and for an LSTM its cell [B, D].
+              Convolution: the last inputs [B, window - 1, D].
+    memory:   for each layer, what it has made of an encoder's memory at the first call (attention: keys and values [B, K, S, E]);
+              empty for a decoder that stands alone.
+    memory_mask: [B, S], True where the memory has a token; None: everywhere.
     lengths:  [B] tokens that each row has seen; rows may differ (ragged prompts).
     longest:  the greatest of them, kept apart so that a step need not wait for the device.
     ragged:   whether they may differ.
@@ -26,6 +30,8 @@ class State:
     longest: int = 0
     ragged: bool = False
     capacity: int = 0
+    memory: list[tuple[Tensor, ...]] = field(default_factory=list)
+    memory_mask: Tensor | None = None
 
     @classmethod
     def empty(cls, layers: int, batch: int, capacity: int, device: torch.device) -> State:
@@ -80,4 +86,6 @@ class State:
     def reorder(self, index: Tensor) -> State:
         """The state whose row i was row `index[i]`; rows may be repeated (beams) or left out (finished)."""
         layers = [tuple(x.index_select(0, index) for x in layer) for layer in self.layers]
-        return State(layers, self.lengths[index], self.longest, self.ragged, self.capacity)
+        memory = [tuple(x.index_select(0, index) for x in layer) for layer in self.memory]
+        mask = None if self.memory_mask is None else self.memory_mask[index]
+        return State(layers, self.lengths[index], self.longest, self.ragged, self.capacity, memory, mask)

@@ -53,7 +53,7 @@ class Causal:
         """Sum of -log p(target) in nats."""
         assert isinstance(model, DecoderModel)
         states, _ = model(batch["ids"], segments=batch.get("segments"))
-        head = model.head_weight
-        chunk = fastest_chunk(head.shape[0], head.device) if self.chunk == "auto" else None if self.chunk == "off" else self.chunk
-        nats, _ = cross_entropy(states, head, batch["targets"], chunk=chunk)
+        matrix = model.head.matrix
+        chunk = fastest_chunk(matrix.shape[0], matrix.device) if self.chunk == "auto" else None if self.chunk == "off" else self.chunk
+        nats, _ = cross_entropy(model.head.transform(states), matrix, batch["targets"], bias=model.head.bias, chunk=chunk)
         return nats

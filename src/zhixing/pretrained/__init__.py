@@ -68,13 +68,14 @@ def load(source: Path | str) -> Pretrained:
     tokenizer = Tokenizer.adopt(folder)
     if tokenizer.vocabulary > vocabulary:
         raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {vocabulary}")
+    assert isinstance(model, DecoderModel)
     return Pretrained(architecture, model.float().eval(), tokenizer, context)
 
 
 def save(folder: Path, model: DecoderModel, architecture: LlamaSettings, tokenizer: Tokenizer, context: int) -> None:
     """Write config, weights, generation config and tokenizer into an existing folder, in fp32."""
     marks = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad}
-    write_json(folder / "config.json", llama.config(architecture, model.head_weight.shape[0], context) | marks)
+    write_json(folder / "config.json", llama.config(architecture, model.head.matrix.shape[0], context) | marks)
     write_json(folder / "generation_config.json", marks | {"do_sample": True, "temperature": 0.8})
     weights.write(folder, llama.write(model, architecture))
     tokenizer.save(folder / "tokenizer.json")
