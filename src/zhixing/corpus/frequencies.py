@@ -71,7 +71,7 @@ class Frequencies:
         listed, before = stream[stream > 0], len(self._counts) - 1
         if len(listed) and before < LISTED:
             reached = np.maximum(np.maximum.accumulate(listed), before)
-            while self._next <= self._counted + len(listed):
+            while int(self._next) <= self._counted + len(listed):
                 self._growth.append((int(self._next), int(reached[int(self._next) - self._counted - 1])))
                 self._next *= _STEP
             self._counted += len(listed)

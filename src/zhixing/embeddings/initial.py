@@ -10,25 +10,31 @@ from zhixing.errors import ArtifactError
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 
-def initial(vectors: Vectors, tokenizer: Tokenizer, table: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """A table [V, D] in which the tokens that have vectors begin with them, and which tokens those are [V].
+def rows(vectors: Vectors, tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """For each token the row of its vector, or -1 [V].
 
-    table: the model's own first values [V, D]; tokens without a vector keep theirs, and vectors are stretched to the same deviation.
-    Vectors of tokens go to those very tokens; vectors of words to the tokens that are words, the space before them left aside.
+    Vectors of tokens belong to those very tokens; vectors of words to the tokens that are words, the space before them left aside.
     Raises `ArtifactError` when vectors of tokens belong to another tokenizer.
     """
-    rows = np.full(len(table), -1, np.int64)
     if vectors.ids is not None:
         if vectors.about.get("tokenizer") != tokenizer.fingerprint:
             raise ArtifactError("vectors", "are of the tokens of another tokenizer; train them on the data that the model is trained on")
-        rows[vectors.ids] = np.arange(len(vectors.ids))
-    else:
-        for token, text in enumerate(tokenizer.pieces(range(len(table)))):
-            bare = text.strip()
-            rows[token] = vectors.numbers.get(bare, vectors.numbers.get(vectors.spelt(bare), -1))
-    known = rows >= 0
+        found = np.full(tokenizer.vocabulary, -1, np.int64)
+        found[vectors.ids] = np.arange(len(vectors.ids))
+        return found
+    words = [piece.strip() for piece in tokenizer.pieces(range(tokenizer.vocabulary))]
+    return np.array([vectors.numbers.get(word, vectors.numbers.get(vectors.spelt(word), -1)) for word in words], np.int64)
+
+
+def initial(vectors: Vectors, tokenizer: Tokenizer, table: Floats) -> tuple[Floats, float]:
+    """A table [V, D] in which the tokens that have vectors begin with them, and the share of these tokens.
+
+    table: the model's own first values [V, D]; tokens without a vector keep theirs, and vectors are stretched to the same deviation.
+    """
+    found = rows(vectors, tokenizer)
+    known = found >= 0
     made = table.copy()
     if known.any():
-        found = vectors.matrix[rows[known]]
-        made[known] = found * (table.std() / max(1e-12, float(found.std())))
-    return made, known
+        taken = vectors.matrix[found[known]]
+        made[known] = taken * (table.std() / max(1e-12, float(taken.std())))
+    return made, float(known.mean())

@@ -6,11 +6,13 @@ vectors.safetensors   vectors [V, D], counts [V]; with unit=token ids [V]; of fa
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +66,7 @@ class Vectors:
     ids: NDArray[np.int64] | None = None
     """Numbers of the tokens in their tokenizer, where tokens they are. [V]"""
     ngrams: Ngrams | None = None
-    about: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
     """`lower`: whether words were made small; `tokenizer`: the fingerprint of the tokens' tokenizer."""
 
     @property
@@ -84,7 +86,7 @@ class Vectors:
 
     def spelt(self, word: str) -> str:
         """A word as it stands here: in small letters, if all of them do."""
-        return word.lower() if self.about.get("lower") == "true" else word
+        return word.lower() if self.about.get("lower") else word
 
     def vector(self, word: str) -> Floats:
         """The vector of a word, in fastText also of one that was never seen. Raises `InputError` for any other."""
@@ -118,15 +120,15 @@ class Vectors:
         from safetensors.numpy import save_file
 
         tensors: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"vectors": self.matrix, "counts": self.counts}
-        about = dict(self.about)
+        about: dict[str, Any] = {"about": self.about}
         if self.ids is not None:
             tensors["ids"] = self.ids
         if self.ngrams is not None:
             tensors["ngrams"] = self.ngrams.buckets
-            about |= {"shortest": str(self.ngrams.shortest), "longest": str(self.ngrams.longest)}
+            about |= {"shortest": self.ngrams.shortest, "longest": self.ngrams.longest}
         write_json(folder / _WORDS, self.words)
         with writing(folder), whole_file(folder / _NUMBERS) as partial:
-            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial, about)
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial, {"zhixing": json.dumps(about)})
         if text:
             with writing(folder), whole_file(folder / "vectors.txt") as partial, open(partial, "w", encoding="utf-8", newline="\n") as file:
                 file.write(f"{len(self.words)} {self.width}\n")
@@ -136,16 +138,16 @@ class Vectors:
     @classmethod
     def open(cls, folder: Path) -> Vectors:
         """Read a folder that `embed` wrote. Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         open_folder(folder, KIND, verify=[_WORDS, _NUMBERS])
         try:
             with safe_open(folder / _NUMBERS, framework="numpy") as file:
-                about = dict(file.metadata() or {})
+                about = json.loads(file.metadata()["zhixing"])
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dictionary)
-            ngrams = Ngrams(found["ngrams"], int(about["shortest"]), int(about["longest"])) if "ngrams" in found else None
-            return cls(list(read_json(folder / _WORDS)), found["vectors"], found["counts"], found.get("ids"), ngrams, about)
-        except (KeyError, ValueError, TypeError) as error:
+            ngrams = Ngrams(found["ngrams"], about["shortest"], about["longest"]) if "ngrams" in found else None
+            return cls(list(read_json(folder / _WORDS)), found["vectors"], found["counts"], found.get("ids"), ngrams, about["about"])
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
             raise ArtifactError(folder, f"is damaged: its vectors cannot be read ({error!s:.80})") from None
 
 

@@ -223,12 +223,20 @@ def attempt(
     return Trial(times[0], usual, validation, devices.peak_memory(device))
 
 
-def begin(recipe: Recipe, vocabulary: int, device: torch.device, base: Callable[[], DecoderModel] | None = None) -> State:
-    """A training before its first step: initial weights from the recipe's seed, or those of `base`."""
+def begin(
+    recipe: Recipe,
+    vocabulary: int,
+    device: torch.device,
+    base: Callable[[], DecoderModel] | None = None,
+    lay: Callable[[torch.Tensor], None] | None = None,
+) -> State:
+    """A training before its first step: initial weights from the recipe's seed, or those of `base`; `lay` changes the embedding [V, D]."""
     torch.manual_seed(recipe.train.seed)
     if base is None:
         with torch.device(device):
             model = build(recipe.model, vocabulary)
     else:
         model = base().to(device)
+    if lay is not None:
+        lay(model.decoder.embedding.weight)  # type: ignore[union-attr, arg-type]
     return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from zhixing.embeddings.vectors import Vectors
 
 LINES, SAVED = "lines.txt", "training.safetensors"
+OWN = ("unit", "words", "vectors", "picture")
+"""Settings that have an effect on text that is prepared already."""
 SHOWN = 12
 """Words whose neighbours are shown when none are asked for."""
-COMMON = 100
-"""Rank from which on they are taken: the most frequent words stand everywhere, and say little."""
 
 
 class Analogy(Result):
@@ -121,8 +122,8 @@ def embed(
         vectors, trained = _train(texts[0], data, asked, work, threads, words)
         folder = work / "data"
         vectors.save(folder, text=text_format)
-        result = EmbedResult(**_answers(out, vectors, nearest, analogy), **trained)
-        _describe(folder, vectors, result, asked)
+        result = EmbedResult(**_answers(out, vectors, nearest or None, analogy), **trained)
+        _describe(folder, vectors, result, asked, data is not None)
         lineage = {"texts": [str(text) for text in texts], "inputs": read_json(work / "inputs.json"), "settings": dict(chosen)}
         write_json(folder / "lineage.json", {**lineage, "workers": threads, "zhixing": __version__})
 
@@ -142,7 +143,7 @@ def _refuse(texts: Sequence[str], data: Path | None, asked: EmbedSettings, chose
         raise SettingError("vectors.kind", "= fasttext needs unit=word: it makes words of their characters, and tokens are numbers")
     for name in chosen:
         group = name.partition(".")[0]
-        if data is not None and group not in ("unit", "words", "vectors", "picture"):
+        if data is not None and group not in OWN:
             raise SettingError(name, f"has no effect on {data}, which is prepared already; leave it out")
         if asked.unit == "token" and group == "words":
             raise SettingError(name, "has no effect on tokens; leave it out, or set unit=word")
@@ -157,14 +158,14 @@ def _ask(texts: Sequence[str], nearest: list[str] | None, analogy: tuple[str, st
         raise UserError("say with --out where to write the vectors; without it, one folder of vectors is asked")
     if chosen:
         raise SettingError(next(iter(chosen)), f"has no effect on {folder}, which is trained already; leave it out")
-    return EmbedResult(**_answers(folder, Vectors.open(folder), nearest, analogy))
+    return EmbedResult(**_answers(folder, Vectors.open(folder), nearest or ([] if analogy else None), analogy))
 
 
 def _answers(folder: Path, vectors: Vectors, nearest: list[str] | None, analogy: tuple[str, str, str] | None) -> dict[str, Any]:
-    """What a result says of vectors, trained just now or not. Of the words, frequent ones where nothing is asked."""
+    """What a result says of vectors, trained just now or not; nearest to frequent words where None are asked for."""
     from zhixing.embeddings.picture import telling
 
-    asked = nearest or ([] if analogy else telling(vectors.words, SHOWN, COMMON))
+    asked = nearest if nearest is not None else list(chain(*telling(vectors.words, SHOWN)))
     return {
         "vectors": str(folder),
         "words": len(vectors.words),
@@ -251,7 +252,7 @@ def _train(
 
     def vectors() -> Vectors:
         found = train.vectors(model, asked.vectors)
-        return replace(found, about={"lower": str(asked.words.lower).lower()}) if tokenizer is None else of_tokens(found, tokenizer)
+        return replace(found, about={"lower": asked.words.lower}) if tokenizer is None else of_tokens(found, tokenizer)
 
     with progress("counting words", unit="words") as bar:
         lines.seen = bar.advance
@@ -267,10 +268,10 @@ def _train(
     return vectors(), {"text_words": total, "seconds": seconds, "words_per_second": total * epochs / max(seconds, 1e-9)}
 
 
-def _describe(folder: Path, vectors: Vectors, result: EmbedResult, asked: EmbedSettings) -> None:
-    """Write what the report shows."""
+def _describe(folder: Path, vectors: Vectors, result: EmbedResult, asked: EmbedSettings, prepared: bool) -> None:
+    """Write what the report shows; of the settings those that had an effect."""
     from zhixing.embeddings.picture import plane
 
-    write_json(folder / "config.json", asked.model_dump())
+    write_json(folder / "config.json", asked.model_dump(include=set(OWN) if prepared else None))
     write_json(folder / "result.json", result.model_dump())
     write_json(folder / "picture.json", plane(vectors, asked.picture))

@@ -77,6 +77,7 @@ def pretrain(
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
     minutes: Annotated[float | None, "Minutes that the whole run may take; 10 when neither they nor train.steps are given."] = None,
     base: Annotated[Path | None, "A run or Hugging Face folder whose weights to start from."] = None,
+    vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for the embedding to start from."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
@@ -93,12 +94,21 @@ def pretrain(
     if exists:
         open_folder(out, "run", verify=False)  # before a lock is laid into it
     else:
-        _create(data, out, minutes, base, device, chosen, began)
+        _create(data, out, minutes, base, vectors, device, chosen, began)
     with sole_user(out):
         return _run(data, out, base, device, chosen, began)
 
 
-def _create(data: Path, out: Path, minutes: float | None, base: Path | None, device: str, chosen: Mapping[str, Any], began: float) -> None:
+def _create(
+    data: Path,
+    out: Path,
+    minutes: float | None,
+    base: Path | None,
+    vectors: Path | None,
+    device: str,
+    chosen: Mapping[str, Any],
+    began: float,
+) -> None:
     """Plan a run and write its folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.files import refuse_existing
@@ -111,8 +121,17 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
         out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
     train, valid = Store.open(data, "train"), Store.open(data, "valid")
-    Tokenizer.load(data / "tokenizer.json")  # the run's samples and report need it, hours from now
+    tokenizer = Tokenizer.load(data / "tokenizer.json")  # the run's samples and report need it, hours from now
     start, given = starting_point(base, data, chosen)
+    covered = None
+    if vectors is not None:
+        from zhixing.train.vectors import covered_by, fitting
+
+        if base is not None:
+            raise SettingError("vectors", "and --base both say what the embedding starts from; give one of them")
+        given |= fitting(Path(vectors), given)
+        covered = covered_by(Path(vectors), tokenizer, train)
+        say(f"vectors: {covered['tokens']:.1%} of the tokens start from one; these make up {covered['text']:.1%} of the text")
     say("planning: measuring this machine and trying out the first steps")
     plan, recipe = make(train, valid, minutes, target, given, start, spent=time.perf_counter() - began)
     for line in plan.lines():
@@ -120,6 +139,7 @@ def _create(data: Path, out: Path, minutes: float | None, base: Path | None, dev
     lineage = {
         "data": {"path": str(data.resolve()), "fingerprint": train.fingerprint, "manifest": sha256(data / MANIFEST)},
         "base": {"path": str(Path(base).resolve()), "manifest": _identity(Path(base))} if base else None,
+        "vectors": covered,
         "settings": dict(chosen),
         "minutes": minutes,
         "zhixing": __version__,
@@ -154,6 +174,21 @@ def starting_point(base: Path | None, data: Path, chosen: Mapping[str, Any]) -> 
     return start, {"objective.context": loaded.context, **shape, **chosen}
 
 
+def _vectors(out: Path) -> Callable[[torch.Tensor], None] | None:
+    """What lays the vectors that a run was begun with into its embedding; None where there are none, or training has changed them."""
+    begun_with = read_json(out / "lineage.json").get("vectors")
+    if begun_with is None or any((out / "checkpoints").glob("step-*")):
+        return None
+    from zhixing.tokenizer.tokenizer import Tokenizer
+    from zhixing.train.vectors import table
+
+    folder = Path(begun_with["path"])
+    lay = table(folder, Tokenizer.load(out / "tokenizer.json"))
+    if sha256(folder / MANIFEST) != begun_with["manifest"]:
+        raise ArtifactError(folder, f"does not hold the vectors that {out} was begun with; give these, or choose another --out")
+    return lay
+
+
 def _identity(base: Path) -> str:
     return sha256(base / MANIFEST) if (base / MANIFEST).is_file() else sha256(base / "config.json")
 
@@ -178,7 +213,7 @@ def _run(data: Path, out: Path, base: Path | None, device: str, chosen: Mapping[
     clear_partial(out)
     target = devices.pick(device)
     start, _ = starting_point(base, data, {})
-    state = begin(recipe, train_store.vocabulary, target, start)
+    state = begin(recipe, train_store.vocabulary, target, start, _vectors(out))
     history = {"seconds": 0.0, "best": None, "best_step": 0, "since_best": 0, "spikes": 0, "stopped_early": False} | restore(out, state)
     _rewind_log(out / "metrics.jsonl", state.step)
     context, masked = recipe.objective.context, recipe.objective.document_mask

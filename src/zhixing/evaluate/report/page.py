@@ -151,12 +151,13 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str
 
 def ranking(entries: Sequence[Sequence[Any]]) -> str:
     """A list of (words, number) with bars as long as the numbers."""
-    most = max((number for _, number in entries), default=1)
-    rows = "".join(
-        f'<tr><td>{show(words)}</td><td class=n>{show(number)}</td><td><i style="width: {number / (most or 1):.1%}"></i></td></tr>'
-        for words, number in entries
-    )
-    return f'<table class="ranking">{rows}</table>' if entries else ""
+    most = max((number for _, number in entries), default=1) or 1
+    rows = ""
+    for words, number in entries:
+        shown = f"{number:.2f}" if isinstance(number, float) else show(number)
+        bar = f'<i style="width: {number / most:.1%}"></i>'
+        rows += f"<tr><td>{show(words)}</td><td class=n>{shown}</td><td>{bar}</td></tr>"
+    return f'<table class="ranking">{rows}</table>' if rows else ""
 
 
 def show(value: Any) -> str:

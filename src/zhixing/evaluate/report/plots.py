@@ -124,20 +124,20 @@ def words(points: Sequence[tuple[str, float, float]]) -> str:
     if not points:
         return ""
     with _style():
-        figure, axes = _new(5.6, 6.6)
+        figure, axes = _new(4.4)
         axes.axis("off")
         axes.plot([x for _, x, _ in points], [y for _, _, y in points], linewidth=0)
         figure.draw_without_rendering()  # places the axes
         taken: list[tuple[float, float, float, float]] = []
         for word, x, y in points:
             across, up = axes.transData.transform((x, y))
-            width = sum(9.5 if unicodedata.east_asian_width(c) in "WF" else 5.4 for c in word)
+            width = sum(9 if unicodedata.east_asian_width(c) in "WF" else 5.2 for c in word)
             box = (across - width / 2, up - 6, across + width / 2, up + 6)
             if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
                 axes.plot([x], [y], color=BAR, marker=".", markersize=3)
                 continue
             taken.append(box)
-            axes.annotate(word, (x, y), fontsize=9, color=INK, ha="center", va="center", annotation_clip=False)
+            axes.annotate(word, (x, y), fontsize=8.5, color=INK, ha="center", va="center", annotation_clip=False)
         return _svg(figure)
 
 

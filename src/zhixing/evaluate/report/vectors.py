@@ -49,7 +49,8 @@ def _analogy(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
     a, b, c = (f"<b>{escape(found[name])}</b>" for name in "abc")
-    return f"<p>{both(f'What is to {c} as {a} is to {b}?', f'{a} 之于 {b}，如何者之于 {c}？')}</p>{_ranked(found['found'])}"
+    question = both(f"What is to {c} as {a} is to {b}?", f"{a} 之于 {b}，如何者之于 {c}？")
+    return f'<p>{question}</p><div class="lists"><div>{_ranked(found["found"])}</div><div></div></div>'
 
 
 def _nearest(found: dict[str, list[list[Any]]]) -> str:
@@ -62,9 +63,14 @@ def _ranked(found: list[list[Any]]) -> str:
     return ranking([(word.strip(), round(max(0.0, cosine), 2)) for word, cosine in found])
 
 
-def _picture(points: list[dict[str, Any]], method: str) -> str:
+def _picture(pictures: list[list[dict[str, Any]]], method: str) -> str:
     english, chinese = _METHODS[method]
-    drawn = plots.words([(point["word"].strip(), point["x"], point["y"]) for point in points])
-    return figure(
-        drawn, f"Frequent words; {english}. A dot is a word that would have covered another.", f"常用词；{chinese}。圆点为会遮住他词的词。"
+    drawn = "".join(
+        figure(
+            plots.words([(point["word"].strip(), point["x"], point["y"]) for point in points]),
+            f"Frequent words; {english}. A dot is a word that would have covered another.",
+            f"常用词；{chinese}。圆点为会遮住他词的词。",
+        )
+        for points in pictures
     )
+    return f'<div class="pair">{drawn}</div>' if len(pictures) > 1 else drawn
