@@ -14,7 +14,7 @@ import zhixing
 from zhixing import cli
 from zhixing.errors import UserError
 
-HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "rich.progress")
+HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "sklearn", "gensim", "rich.progress")
 
 
 def command(*words, **changes):
@@ -52,10 +52,10 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "generate", "get", "open_model", "plan", "prepare",
-        "pretrain",
+        "UserError", "ZhixingError", "__version__", "compare", "embed", "evaluate", "export", "generate", "get", "open_model", "plan",
+        "prepare", "pretrain", "stats",
     ]  # fmt: skip
-    assert zhixing.VERBS == ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+    assert zhixing.VERBS == ("get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "evaluate", "compare", "export")
     for name in zhixing.__all__:
         assert getattr(zhixing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'pretend'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,11 @@ def _headline(statistics: dict[str, Any]) -> str:
 
 def language(name: str) -> Html:
     """A language's name."""
-    return both(*LANGUAGES.get(name, (name, name)))
+    return _named(name, LANGUAGES)
+
+
+def _named(name: str, names: dict[str, tuple[str, str]]) -> Html:
+    return both(*names.get(name, (escape(name), escape(name))))
 
 
 def parts(statistics: dict[str, Any]) -> str:
@@ -68,7 +73,7 @@ def parts(statistics: dict[str, Any]) -> str:
     keys = ["documents", "bytes", "characters", "words"]
     if any("tokens" in part for part in statistics["parts"].values()):
         head, keys = [*head, ("tokens", "词元")], [*keys, "tokens"]
-    rows = [[both(*_PARTS.get(n, (n, n))), *(part.get(key, 0) for key in keys)] for n, part in statistics["parts"].items()]
+    rows = [[_named(n, _PARTS), *(part.get(key, 0) for key in keys)] for n, part in statistics["parts"].items()]
     return table(head, rows)
 
 
@@ -98,7 +103,7 @@ def left_out(statistics: dict[str, Any]) -> str:
 
 
 def _stage(name: str) -> Html:
-    return both(*_STAGES.get(name, (name, name)))
+    return _named(name, _STAGES)
 
 
 def _example(example: dict[str, str]) -> str:
@@ -108,7 +113,7 @@ def _example(example: dict[str, str]) -> str:
 def words(statistics: dict[str, Any]) -> Iterator[str]:
     """For each language a section on words, runs of words, sentences, and both laws."""
     for name, found in statistics["text"].items():
-        english, chinese = LANGUAGES.get(name, (name, name))
+        english, chinese = LANGUAGES.get(name, (escape(name), escape(name)))
         pieces = [partial(_counts, found, statistics["sample"]), partial(_lists, found), partial(_laws, found), partial(_sentences, found)]
         yield section(f"Words: {english}", f"词汇：{chinese}", *pieces)
 
