@@ -2,14 +2,19 @@
 
 import itertools
 import shutil
+from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from data import VOCABULARY, data_folder
 
-from zhixing.checkpoint import MODEL, checkpoints, clear_partial, restore, save
+from zhixing import pretrained
+from zhixing.checkpoint import MODEL, checkpoints, clear_partial, open_model, restore, save
+from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError
-from zhixing.models import LlamaSettings, build
+from zhixing.files import new_folder
+from zhixing.models import BertSettings, LlamaSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
 from zhixing.train.loop import State, TrainSettings, train
@@ -107,3 +112,20 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, objective):
     other = State.new(model, Optimizer(model, OptimSettings()), 0.9)
     with pytest.raises(ArtifactError):
         restore(tmp_path, other)
+
+
+def test_a_model_of_the_catalogue_is_opened_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZHIXING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    words, settings = tiny.tokenizer("wordpiece", None), BertSettings(layers=1, width=16, heads=2)
+    with new_folder(fetch.place("minilm"), "corpus") as folder:
+        pretrained.save(folder, tiny.model(settings, words.vocabulary, shape="encoder"), settings, words, 512)
+    loaded = open_model(Path("minilm"), "cpu")
+    assert (loaded.model.shape, loaded.context, loaded.new_head) == ("encoder", 512, False)
+    with pytest.raises(ArtifactError, match="is an encoder; generate needs a decoder"):
+        loaded.decoder_for("generate")
+    with pytest.raises(ArtifactError, match="minilm2: no such run folder"):
+        open_model(Path("minilm2"), "cpu")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ArtifactError, match="runs/lm: no such run folder"):  # and no model of an owner of that name
+        open_model(Path("runs/lm"), "cpu")

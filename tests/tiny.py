@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import torch
 
-from zhixing.models import Architecture, DecoderModel, build
+from zhixing.models import Architecture, Model, Shape, build
 from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train
@@ -22,10 +22,10 @@ def tokenizer(kind: str = "bpe", vocabulary: int | None = 320) -> Tokenizer:
     return train(iter(SENTENCES), TokenizerSettings(kind=kind, vocabulary=vocabulary))
 
 
-def model(settings: Architecture, vocabulary: int, seed: int = 1, scale: float = 0.3) -> DecoderModel:
+def model(settings: Architecture, vocabulary: int, seed: int = 1, scale: float = 0.3, shape: Shape = "decoder") -> Model:
     """A model none of whose parts is idle: fresh ones begin with zero output projections."""
     torch.manual_seed(seed)
-    made = build(settings, vocabulary).eval()
+    made = build(settings, vocabulary, shape).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * (scale if parameter.ndim > 1 else 0.1))

@@ -13,6 +13,7 @@ No pickle: nothing in a checkpoint is ever executed. There is no file that point
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build
-from zhixing.models.shapes import DecoderModel
+from zhixing.models.shapes import DecoderModel, Model
+from zhixing.objectives import ObjectiveSettings
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
@@ -40,18 +42,20 @@ from zhixing.train.recipe import Recipe
 MODEL, AVERAGE, OPTIMIZER, PROGRESS = "model.safetensors", "average.safetensors", "optimizer.safetensors", "progress.json"
 
 
-def save(run: Path, state: State, valid_loss: float | None, keep_last: int, history: dict[str, Any] | None = None) -> Path:
+def save(run: Path, state: State, cost: float | None, keep_last: int, history: dict[str, Any] | None = None) -> Path:
     """Write the checkpoint of a training at rest, then remove those that are neither among the newest `keep_last` nor the best.
 
+    cost: what its validation has given, as a number of which less is better; None where there was none at this step.
     `history` is the caller's own record (counters of early stopping and the like), given back by `restore`.
     """
     place = run / "checkpoints" / f"step-{state.step:07d}"
+    finite = cost if cost is not None and math.isfinite(cost) else None
     with new_folder(place, "checkpoint", extra={"step": state.step}) as folder:
         save_tensors(folder / MODEL, _weights(state.model))
         if state.ema is not None:
             save_tensors(folder / AVERAGE, {name: value.contiguous() for name, value in state.ema.items()})
         save_tensors(folder / OPTIMIZER, {name: value.contiguous() for name, value in state.optimizer.tensors().items()})
-        write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "valid_loss": valid_loss, "history": history or {}})
+        write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "cost": finite, "history": history or {}})
     _prune(run, keep_last)
     return place
 
@@ -90,6 +94,23 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step-*") if p.is_dir())
 
 
+def load_best(run: Path, model: nn.Module) -> Path:
+    """Fill a model with the weights of a run's best checkpoint by validation, their average where there is one; returns its folder.
+
+    Damaged checkpoints are named and passed over. Raises `ArtifactError` when there is none, or none that is whole.
+    """
+    order = sorted(checkpoints(run), key=_cost)
+    for place in order:
+        try:
+            manifest = open_folder(place, "checkpoint")
+        except ArtifactError as error:
+            warn(f"{error}; using the next best checkpoint")
+            continue
+        _load_weights(model, place / (AVERAGE if AVERAGE in manifest["files"] else MODEL))
+        return place
+    raise ArtifactError(run, "none of its checkpoints is whole" if order else "has no checkpoint yet")
+
+
 def clear_partial(run: Path) -> None:
     """Remove what a killed process left half-written or half-removed. Only for the process that holds the run."""
     for place in (run / "checkpoints").glob(".*"):
@@ -102,7 +123,7 @@ def clear_partial(run: Path) -> None:
 class Loaded:
     """A model that is ready to be used, with what belongs to it."""
 
-    model: DecoderModel
+    model: Model
     tokenizer: Tokenizer
     context: int
     """Tokens that the model was trained to see at once."""
@@ -113,25 +134,42 @@ class Loaded:
     data: Path | None
     """The data folder it was trained on, where that is known."""
     device: torch.device
+    objective: ObjectiveSettings | None = None
+    """What it was trained to do, where that is known."""
+    new_head: bool = False
+    """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
+
+    @property
+    def decoder(self) -> DecoderModel:
+        """The model, where it can write text. Raises `ArtifactError` where it cannot."""
+        return self.decoder_for("this")
+
+    def decoder_for(self, verb: str) -> DecoderModel:
+        """Likewise, for a verb that needs a decoder, which the error then names."""
+        if not isinstance(self.model, DecoderModel):
+            raise ArtifactError(self.path, f"is an {self.model.shape}; {verb} needs a decoder")
+        return self.model
 
 
 def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "last"] = "best") -> Loaded:
-    """Open a run folder (its best checkpoint by validation, or its last) or a Hugging Face folder for use.
+    """Open a run folder (its best checkpoint by validation, or its last), a Hugging Face folder, or a model by its name for use.
 
     Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
     """
     path, target = Path(path), devices.pick(device)
+    if not path.exists() and pretrained.is_name(str(path)):
+        path = pretrained.locate(path)
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
-    model = build(recipe.model, tokenizer.vocabulary)
+    model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
     order = checkpoints(path)
     if not order:
         raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
     if checkpoint == "best":
-        order.sort(key=lambda place: -_valid_loss(place))
+        order.sort(key=lambda place: -_cost(place))
     for place in reversed(order):
         try:
             manifest = open_folder(place, "checkpoint", verify=True)
@@ -141,7 +179,6 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
         weights = AVERAGE if AVERAGE in manifest["files"] else MODEL
         _load_weights(model, place / weights)
         data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
-        assert isinstance(model, DecoderModel)
         return Loaded(
             model.to(target).eval(),
             tokenizer,
@@ -151,6 +188,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
             path,
             data,
             target,
+            recipe.objective,
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
 
@@ -165,8 +203,11 @@ def read_recipe(run: Path) -> Recipe:
 
 def _open_huggingface(path: Path, device: torch.device) -> Loaded:
     found = pretrained.load(path)
-    fingerprint = sha256(sorted(path.glob("*.safetensors"))[0]) if any(path.glob("*.safetensors")) else ""
-    return Loaded(found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device)
+    files = sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
+    fingerprint = sha256(files[0])
+    return Loaded(
+        found.model.to(device).eval(), found.tokenizer, found.context, path.name, fingerprint, path, None, device, new_head=found.new_head
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -194,17 +235,17 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ArtifactError(path, f"cannot be read ({type(error).__name__}); the checkpoint is damaged") from None
 
 
-def _valid_loss(place: Path) -> float:
+def _cost(place: Path) -> float:
     with contextlib.suppress(UserError, KeyError, TypeError):
-        loss = read_json(place / PROGRESS)["valid_loss"]
-        if loss is not None:
-            return float(loss)
+        cost = read_json(place / PROGRESS)["cost"]
+        if cost is not None:
+            return float(cost)
     return float("inf")
 
 
 def _prune(run: Path, keep_last: int) -> None:
     kept = checkpoints(run)
-    keep = {*kept[-keep_last:], min(kept, key=_valid_loss)}
+    keep = {*kept[-keep_last:], min(kept, key=_cost)}
     for place in _all_but(kept, keep):
         aside = place.with_name(f".removed-{place.name}")
         place.rename(aside)  # at no instant is a half-removed folder to be seen under a checkpoint's name

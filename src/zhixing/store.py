@@ -210,14 +210,18 @@ class Samples:
         offset = _mix(self.seed, 2 * epoch) % (self._spread + 1)
         return offset + permuted(index, self.per_epoch, _mix(self.seed, 2 * epoch + 1)) * self.context
 
+    @staticmethod
+    def numbers(step: int, size: int, rank: int = 0, world: int = 1) -> range:
+        """Which windows, of all that are ever read, this process reads in update `step`."""
+        return range(step * size + rank * size // world, step * size + (rank + 1) * size // world)
+
     def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Ids, NDArray[np.int32] | None]:
         """Windows [b, context + 1] of update `step`, and with document masks the document that each input belongs to [b, context].
 
         The `size` windows of a step are dealt out to `world` processes in runs; together they are the same windows in the same order,
         whatever `world` is.
         """
-        first, last = rank * size // world, (rank + 1) * size // world
-        starts = [self.start(step * size + i) for i in range(first, last)]
+        starts = [self.start(number) for number in self.numbers(step, size, rank, world)]
         windows = (
             np.stack([self.store.read(s, s + self.context + 1) for s in starts]) if starts else np.empty((0, self.context + 1), np.int64)
         )

@@ -1,6 +1,9 @@
+import math
+
+import pytest
 import torch
 
-from zhixing.nn.positions import rotate, rotation
+from zhixing.nn.positions import rotate, rotation, sinusoids
 
 
 def test_is_a_rotation_of_complex_numbers():
@@ -26,3 +29,23 @@ def test_keeps_the_number_format_and_positions_of_rows():
     ours = rotate(x, *rotation(places, 4, 100.0))
     assert ours.dtype == torch.bfloat16
     assert torch.equal(ours[1:], rotate(x[1:], *rotation(places[1], 4, 100.0)))
+
+
+def test_sinusoids_are_those_of_the_papers():
+    width, count = 10, 50
+    for position in (0, 1, 7, 49):
+        opened, closed = (sinusoids(torch.arange(count), width, kind)[position] for kind in ("open", "closed"))
+        for i in range(width // 2):
+            angle = position / 10000 ** (2 * i / width)  # Vaswani et al. 2017, section 3.5
+            assert float(opened[i]) == pytest.approx(math.sin(angle), abs=1e-5)
+            assert float(opened[width // 2 + i]) == pytest.approx(math.cos(angle), abs=1e-5)
+            angle = position / 10000 ** (i / (width // 2 - 1))  # the longest wavelength is 10,000 * 2 pi
+            assert float(closed[i]) == pytest.approx(math.sin(angle), abs=1e-5)
+            assert float(closed[width // 2 + i]) == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+def test_sinusoids_of_any_positions_and_odd_widths():
+    places = torch.tensor([[3, 0], [5, 9]])
+    assert torch.equal(sinusoids(places, 8)[1, 0], sinusoids(torch.arange(10), 8)[5])
+    for kind in ("open", "closed"):
+        assert sinusoids(torch.arange(4), 7, kind).shape == (4, 7)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from zhixing.nn.recurrent import CELLS, Pieces, Recurrent
+from zhixing.nn.recurrent import CELLS, Bidirectional, Pieces, Recurrent
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -30,3 +30,41 @@ def test_lengths_leave_padding_out(cell):
         assert out[row, length:].abs().sum() == 0
         for a, b in zip(hidden, last, strict=True):
             torch.testing.assert_close(a[row], b[0])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_directions_step_over_padding(cell):
+    torch.manual_seed(0)
+    layer, x = Bidirectional(cell, 6), torch.randn(4, 5, 6)
+    mask = torch.tensor([[1, 1, 0, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 1, 0, 1, 0]]).bool()
+    out = layer(x, Pieces.of_mask(mask))
+    for row in range(4):
+        torch.testing.assert_close(out[row, mask[row]], layer(x[row, mask[row]][None])[0])
+
+
+def test_a_row_of_padding_only_is_no_piece():
+    torch.manual_seed(0)
+    layer, x = Bidirectional("gru", 6), torch.randn(3, 4, 6)
+    segments, mask = (
+        torch.tensor([[0, 0, 1, 1], [2, 2, 2, 2], [0, 1, 1, 3]]),
+        torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]]).bool(),
+    )
+    out = layer(x, Pieces.of_segments(segments, mask))
+    for row, begin, end in ((0, 0, 2), (0, 2, 4), (2, 0, 1), (2, 1, 3)):
+        torch.testing.assert_close(out[row, begin:end], layer(x[row : row + 1, begin:end])[0])
+    assert out[1].abs().sum() == out[2, 3:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_each_half_is_a_layer_of_its_own_direction(cell):
+    torch.manual_seed(0)
+    layer, x = Bidirectional(cell, 6), torch.randn(2, 5, 6)
+    out = layer(x)
+    changed = x.clone()
+    changed[:, 2] += 1
+    moved = (layer(changed) - out).abs().amax(dim=(0, 2)) > 0
+    assert moved.all()
+    from_left = (layer(changed) - out)[..., :3].abs().amax(dim=(0, 2)) > 0
+    from_right = (layer(changed) - out)[..., 3:].abs().amax(dim=(0, 2)) > 0
+    assert from_left.tolist() == [False, False, True, True, True]
+    assert from_right.tolist() == [True, True, True, False, False]

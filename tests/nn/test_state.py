@@ -34,3 +34,12 @@ def test_reorder_repeats_and_drops_rows():
     assert after.layers[0][0].flatten().tolist() == [2, 0, 2]
     assert after.lengths.tolist() == [7, 5, 7]
     assert after.longest == 7
+
+
+def test_a_window_hides_what_lies_far_back():
+    state = State.empty(1, 1, 0, CPU)
+    assert state.visible(state.positions(2), window=2).tolist() == [[[[True, False], [True, True]]]]
+    state.advance(3)
+    assert state.visible(state.positions(1), window=4) is None
+    assert state.visible(state.positions(1), window=2).tolist() == [[[[False, False, True, True]]]]
+    assert state.visible(state.positions(2), window=3).tolist() == [[[[False, True, True, True, False], [False, False, True, True, True]]]]

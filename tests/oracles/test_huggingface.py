@@ -1,4 +1,4 @@
-"""transformers is the oracle: its models load here, ours load there, and the logits are equal."""
+"""transformers is the oracle: its decoders of the Llama family load here, ours load there, and the logits are equal."""
 
 import json
 
@@ -18,6 +18,7 @@ FAMILIES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
 }
 
 
@@ -41,6 +42,8 @@ def theirs(family, tied, **changes):
     }
     if family == "qwen3":
         shape["head_dim"] = 16
+    if family == "mistral":
+        shape["sliding_window"] = 7
     torch.manual_seed(0)
     made = kind(config(**shape | changes)).eval()
     with torch.no_grad():
@@ -72,6 +75,29 @@ def test_their_models_give_the_same_logits_here(family, tied, tmp_path):
     assert found.architecture.tied == tied
 
 
+WINDOWS = {
+    "mistral": ("mistral", {"sliding_window": 7}, (7, 0)),
+    "mistral-without": ("mistral", {"sliding_window": None}, (None, 0)),
+    "qwen2": ("qwen2", {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}, (5, 1)),
+    "qwen2-all": ("qwen2", {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 0}, (5, 0)),
+    "qwen2-none": ("qwen2", {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 3}, (None, 0)),
+    "qwen3": ("qwen3", {"use_sliding_window": True, "sliding_window": 60, "max_window_layers": 2}, (60, 2)),
+}
+
+
+@pytest.mark.parametrize(("family", "changes", "expected"), WINDOWS.values(), ids=WINDOWS.keys())
+@torch.no_grad()
+def test_sliding_windows_see_what_theirs_see(family, changes, expected, tmp_path):
+    oracle = theirs(family, tied=False, **changes)
+    found = pretrained.load(save(oracle, tmp_path))
+    assert (found.architecture.window, found.architecture.full_layers) == expected
+    logits = oracle(ids()).logits
+    assert (found.model.head(found.model(ids())[0]) - logits).abs().max() <= 1e-4
+    state = found.model.start(2)  # and in pieces, with what came before kept
+    stepped = torch.cat([found.model(piece, state)[0] for piece in ids().split([20, 1, 1, 30, 8], dim=1)], dim=1)
+    assert (found.model.head(stepped) - logits).abs().max() <= 1e-4
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize(
     "shape",
@@ -80,8 +106,11 @@ def test_their_models_give_the_same_logits_here(family, tied, tmp_path):
         {"qk_norm": False, "attention_bias": True},
         {"head_width": 16},
         {"kv_heads": 2, "hidden": 40, "rope_theta": 500.0},
+        {"qk_norm": False, "window": 6},
+        {"qk_norm": False, "attention_bias": True, "window": 6, "full_layers": 1},
+        {"window": 6},
     ],
-    ids=["llama", "qwen2", "qwen3", "qwen3-grouped"],
+    ids=["llama", "qwen2", "qwen3", "qwen3-grouped", "mistral", "qwen2-window", "qwen3-window"],
 )
 def test_our_models_are_exported_and_come_back(shape, tied, tmp_path):
     settings = LlamaSettings(layers=2, width=32, heads=4, tied=tied, **shape)
@@ -114,7 +143,7 @@ def test_an_export_whose_logits_differ_does_not_appear(tmp_path, monkeypatch):
 
 def test_a_recurrent_decoder_has_no_name_there(tmp_path):
     settings = RNNSettings(width=16)
-    with pytest.raises(UserError, match="recurrent decoder"):
+    with pytest.raises(UserError, match="of kind rnn, for which the Hugging Face format has no name"):
         huggingface.write(tmp_path / "out", model(settings, tokenizer().vocabulary), tokenizer(), 64, settings=settings)
 
 
@@ -170,7 +199,16 @@ DAMAGES = {
     "no-config": (lambda folder: (folder / "config.json").unlink(), "no config.json"),
     "broken-config": (lambda folder: (folder / "config.json").write_text("{"), "not valid JSON"),
     "config-is-a-list": (lambda folder: (folder / "config.json").write_text("[]"), "config"),
-    "other-family": (setting(model_type="gpt2"), "type 'gpt2'; known are llama, qwen2, qwen3"),
+    "other-family": (setting(model_type="t5"), "type 't5'; known are llama, mistral, qwen2, qwen3, gpt2, bert, roberta"),
+    "windows-in-disorder": (
+        setting(
+            model_type="qwen3",
+            use_sliding_window=True,
+            sliding_window=4,
+            layer_types=["sliding_attention", "full_attention", "full_attention"],
+        ),
+        "windows in an order of their own",
+    ),
     "other-rope": (setting(rope_parameters={"rope_type": "yarn", "rope_theta": 1e4}), "rope type 'yarn'"),
     "other-activation": (setting(hidden_act="gelu"), "hidden_act 'gelu'"),
     "quantised": (setting(quantization_config={"bits": 4}), "quantised"),
@@ -182,7 +220,7 @@ DAMAGES = {
     "surplus": (extra, "model.layers.9.odd"),
     "cut": (lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:900]), "damaged"),
     "no-weights": (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
-    "pickled": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
+    "no-old-file": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "damaged, or a pickled object"),
     "small-vocabulary": (setting(vocab_size=10), "shape"),
     "no-tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer"),
 }

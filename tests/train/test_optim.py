@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from zhixing.errors import SettingError
 from zhixing.models import LlamaSettings, build
 from zhixing.train.optim import Muon, Optimizer, OptimSettings, orthogonalize
 
@@ -106,3 +107,35 @@ def test_kinds_of_parameters_get_their_own_rates():
     assert rates["decoder.embedding.weight"] == rates["head.weight"] == 0.2
     assert {rates[n] for n in rates if "norm" in n} == {0.3}
     assert {rates[n] for n in rates if "qkv" in n or "down" in n} == {0.1}
+
+
+def test_lower_layers_move_less():
+    model = build(LlamaSettings(layers=3, width=16, heads=1, tied=False), 20)
+    for kind in ("muon", "adamw", "sgd"):
+        optimizer = Optimizer(model, OptimSettings(kind=kind, learning_rate=0.1, table_rate=0.2, vector_rate=0.3, layer_decay=0.5))
+        rates = {optimizer.names[p]: g["peak"] for part in optimizer.parts for g in part.param_groups for p in g["params"]}
+        assert set(rates) == {name for name, _ in model.named_parameters()}
+        assert [rates[f"decoder.trunk.blocks.{n}.attention.qkv.weight"] for n in range(3)] == pytest.approx([0.025, 0.05, 0.1])
+        assert [rates[f"decoder.trunk.blocks.{n}.mlp_norm.weight"] for n in range(3)] == pytest.approx([0.075, 0.15, 0.3])
+        assert rates["decoder.embedding.weight"] == pytest.approx(0.2 / 8)
+        assert rates["head.weight"] == pytest.approx(0.2)
+        assert rates["decoder.trunk.norm.weight"] == pytest.approx(0.3)
+
+
+def test_frozen_parts_stay():
+    model = build(LlamaSettings(layers=2, width=16, heads=1, tied=False), 20)
+    optimizer = Optimizer(model, OptimSettings(frozen=("decoder.embedding", "decoder.trunk.blocks.0.")))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for _ in range(4):  # zeros at the start let the gradient reach the norms late
+        states, _ = model(torch.arange(12).view(2, 6))
+        torch.nn.functional.cross_entropy(model.head(states).flatten(0, 1), torch.arange(12)).backward()
+        optimizer.step(1.0)
+        optimizer.zero_grad()
+    moved = {name for name, p in model.named_parameters() if not torch.equal(before[name], p)}
+    still = {name for name in before if name.startswith(("decoder.embedding", "decoder.trunk.blocks.0."))}
+    assert moved == set(before) - still
+    assert not {key.rpartition("/")[0] for key in optimizer.tensors()} & still
+    with pytest.raises(SettingError, match=r"names 'bert\.', with which no parameter begins"):
+        Optimizer(model, OptimSettings(frozen=("bert.",)))
+    with pytest.raises(SettingError, match="leaves nothing to train"):
+        Optimizer(model, OptimSettings(frozen=("decoder", "head")))

@@ -37,6 +37,14 @@ def test_exponential():
         ScheduleSettings(kind="exponential")
 
 
+def test_inverse_square_root():
+    values = curve(steps=1000, kind="inverse-sqrt", warmup=99)
+    assert values[98] == pytest.approx(0.99)
+    assert values[99] == 1
+    assert values[399] == pytest.approx(0.5)
+    assert curve(steps=1000, kind="inverse-sqrt", warmup=9, final=0.2)[-1] == 0.2
+
+
 def test_warmup_stable_decay():
     values = curve(kind="wsd", warmup=10, cooldown=0.4)
     assert set(values[10:60]) == {1.0}
@@ -44,6 +52,6 @@ def test_warmup_stable_decay():
     assert values[99] == pytest.approx(0.025)
 
 
-@pytest.mark.parametrize("kind", ["wsd", "constant", "linear", "cosine", "exponential"])
+@pytest.mark.parametrize("kind", ["wsd", "constant", "linear", "cosine", "exponential", "inverse-sqrt"])
 def test_factors_stay_within_bounds(kind):
     assert all(0 < value <= 1 for value in curve(kind=kind, warmup=5, final=0.01))

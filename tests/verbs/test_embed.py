@@ -14,7 +14,7 @@ import pytest
 from gensim.models import KeyedVectors
 
 import zhixing as zx
-from zhixing import cli
+from zhixing import cli, session
 from zhixing.corpus.prepared import documents
 from zhixing.embeddings.vectors import Vectors
 from zhixing.errors import ArtifactError, InputError, MissingPackage, SettingError, UserError
@@ -148,17 +148,15 @@ def embedding(run, step):
 
 
 def test_pretrain_begins_with_the_vectors(place, words, tmp_path, capsys, monkeypatch):
-    from zhixing.verbs import pretrain as verb
-
-    folder, _ = words
+    folder = shutil.copytree(words[0], tmp_path / "vectors")
     started = []
-    session = verb._Session
+    real = session.Session
 
-    def watched(*given):
-        started.append(given[2].model.decoder.embedding.weight.detach().clone().numpy())
-        return session(*given)
+    def watched(out, state, *rest, **more):
+        started.append(state.model.decoder.embedding.weight.detach().clone().numpy())
+        return real(out, state, *rest, **more)
 
-    monkeypatch.setattr(verb, "_Session", watched)
+    monkeypatch.setattr(session, "Session", watched)
     zx.pretrain(place / "data", out=tmp_path / "with", vectors=folder, settings={**TINY, "train.seed": 3})
     said = capsys.readouterr().err
     zx.pretrain(place / "data", out=tmp_path / "without", settings={**TINY, "train.seed": 3, "model.width": 16, "model.heads": 1})
@@ -174,23 +172,28 @@ def test_pretrain_begins_with_the_vectors(place, words, tmp_path, capsys, monkey
         for row, piece in zip(with_vectors[known], np.array(pieces, object)[known], strict=True)
     ]
     assert cosines == pytest.approx([1.0] * len(cosines), abs=1e-4)
-    kept = read_json(tmp_path / "with/lineage.json")["vectors"]
-    assert kept["tokens"] == pytest.approx(known.mean())
+    assert read_json(tmp_path / "with/lineage.json")["base"]["vectors"]["path"] == str(folder)
     assert f"vectors: {known.mean():.1%} of the tokens start from one" in said
     assert read_json(tmp_path / "with/config.json")["model"]["width"] == 16
-    assert read_json(tmp_path / "without/lineage.json")["vectors"] is None
     whole = embedding(tmp_path / "with", "step-0000006")
     for name in ("result.json", "checkpoints/step-0000004", "checkpoints/step-0000006"):  # as a kill after the second step leaves it
         path = tmp_path / "with" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     zx.pretrain(place / "data", out=tmp_path / "with")  # what a checkpoint holds is not laid over again, and the vectors not asked for
     assert np.array_equal(embedding(tmp_path / "with", "step-0000006"), whole)
+    (tmp_path / "with/result.json").unlink()
+    shutil.rmtree(tmp_path / "with/checkpoints")
+    shutil.rmtree(folder)
+    with pytest.raises(ArtifactError, match="does not hold the vectors that .*with was begun with"):
+        zx.pretrain(place / "data", out=tmp_path / "with")
 
 
 def test_vectors_that_do_not_fit_a_run(place, words, tmp_path):
     folder, _ = words
     with pytest.raises(SettingError, match=r"model.width: is 32, and the vectors of .*words have 16 numbers"):
         zx.pretrain(place / "data", out=tmp_path / "run", vectors=folder, settings={**TINY, "model.width": 32})
+    with pytest.raises(SettingError, match="vectors: begin the embedding of a new model"):
+        zx.pretrain(place / "data", out=tmp_path / "run", vectors=folder, base=place / "absent", settings=TINY)
     with pytest.raises(ArtifactError, match="no such vectors folder"):
         zx.pretrain(place / "data", out=tmp_path / "run", vectors=tmp_path / "absent", settings=TINY)
     with pytest.raises(ArtifactError, match="is a folder of kind data"):

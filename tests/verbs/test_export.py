@@ -4,7 +4,7 @@ from tiny import model, tokenizer
 
 from zhixing import pretrained
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.models import LlamaSettings
+from zhixing.models import LlamaSettings, ModernBertSettings
 from zhixing.verbs.export import export
 
 transformers = pytest.importorskip("transformers")
@@ -30,6 +30,18 @@ def test_what_is_exported_loads_in_transformers(folder):
     assert "Qwen3ForCausalLM" in "".join(result.lines())
     again = export(result.folder)  # an export is a model like any other
     assert again.folder.name == "lm-hf-hf"
+
+
+@torch.no_grad()
+def test_an_encoder_too(tmp_path):
+    place, settings, words = tmp_path / "encoder", ModernBertSettings(layers=2, width=32, heads=4), tokenizer("wordpiece", None)
+    place.mkdir()
+    pretrained.save(place, model(settings, words.vocabulary, shape="encoder"), settings, words, 32)
+    result = export(place)
+    assert result.difference <= 1e-4
+    assert "ModernBertForMaskedLM" in "".join(result.lines())
+    assert "greedy" not in "".join(result.lines())
+    assert transformers.AutoTokenizer.from_pretrained(result.folder).mask_token == "[MASK]"
 
 
 def test_damage_to_an_export_is_noticed(folder):

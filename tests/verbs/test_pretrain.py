@@ -12,7 +12,7 @@ import tiny
 
 import zhixing as zx
 from zhixing.errors import ArtifactError, Interrupted, SettingError, UserError
-from zhixing.verbs.pretrain import read_log
+from zhixing.session import read_log
 
 SMALL = {
     "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.1, "objective.context": 16, "train.batch": 4,
@@ -52,7 +52,7 @@ def test_a_run_folder_has_everything(whole):
     for name in ("config.json", "plan.json", "lineage.json", "environment.json", "tokenizer.json", "baselines.json", "samples.json",
                  "metrics.jsonl", "result.json", "report.html", "eval/valid/report.json", "manifest.json"):  # fmt: skip
         assert (run / name).is_file(), name
-    rows = [r for r in read_log(run / "metrics.jsonl") if "loss" in r]
+    rows = [r for r in read_log(run) if "loss" in r]
     assert [r["step"] for r in rows] == list(range(1, 31))
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert result.steps == 30
@@ -82,7 +82,7 @@ def test_killed_and_continued_is_uninterrupted(data, whole, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert weights(tmp_path / "run") == weights(whole[0])
-    rows = [r["step"] for r in read_log(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    rows = [r["step"] for r in read_log(tmp_path / "run") if "loss" in r]
     assert rows == list(range(1, 31))
 
 
@@ -99,7 +99,7 @@ def test_a_signal_saves_and_says_so(data, tmp_path):
     with pytest.raises(Interrupted, match="the same command continues"):
         zx.pretrain(data, out=tmp_path / "run", settings={**SMALL, "train.steps": 5000})
     thread.join()
-    step = read_log(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
+    step = read_log(tmp_path / "run")[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{step:07d}").is_dir()
 
 
@@ -131,7 +131,7 @@ def test_continue_from_a_base(data, whole, tmp_path):
     run, result = whole
     # The run was cut short on purpose: further training from its weights starts near where it ended.
     more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={"train.steps": 12, "train.batch": 4, "train.compile": False})
-    first = next(r for r in read_log(tmp_path / "more" / "metrics.jsonl") if "loss" in r)
+    first = next(r for r in read_log(tmp_path / "more") if "loss" in r)
     assert first["loss"] < result.valid_loss + 1.0
     assert more.parameters == result.parameters
     with pytest.raises(SettingError, match="cannot be set together with --base"):
@@ -187,3 +187,107 @@ def test_plan_writes_nothing_and_says_what_would_be(data):
     assert plan.memory_bytes > 1e8
     assert plan.settings["model"]["width"] == 32
     assert any("epochs" in line for line in plan.lines())
+
+
+TINY = {
+    "objective.context": 16,
+    "train.batch": 4,
+    "train.steps": 8,
+    "train.compile": False,
+    "train.validate_tokens": 300,
+    "model.dropout": 0.1,
+}
+MASKED = {**TINY, "objective.kind": "masked", "model.layers": 1, "model.width": 32, "model.heads": 2}
+
+
+@pytest.fixture(scope="module")
+def encoder(data, tmp_path_factory):
+    run = tmp_path_factory.mktemp("encoder") / "run"
+    return run, zx.pretrain(data, out=run, settings=MASKED)
+
+
+def test_an_encoder_learns_what_is_hidden(data, encoder):
+    run, result = encoder
+    config = json.loads((run / "config.json").read_text())
+    assert (config["model"]["kind"], config["objective"]["kind"]) == ("modernbert", "masked")
+    assert result.bits_per_byte is None
+    assert 0 <= result.accuracy <= 1
+    baselines = json.loads((run / "baselines.json").read_text())
+    assert baselines["bigram"]["valid_loss"] < baselines["unigram"]["valid_loss"] < 7
+    metrics = json.loads((run / "eval/valid/report.json").read_text())["metrics"]
+    assert set(metrics) == {"masked_loss", "masked_accuracy"}
+    assert metrics["masked_loss"]["low"] < metrics["masked_loss"]["value"] < metrics["masked_loss"]["high"]
+    assert "|ratio:0.15|words:whole|mask:80/10/10|seed:1|" in metrics["masked_loss"]["signature"]
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "nats a hidden token" in page and "bigram" in page and "bits per byte" not in page
+
+
+def test_verbs_name_a_run_of_the_wrong_shape(encoder, tmp_path):
+    run, _ = encoder
+    for verb, words in ((zx.generate, {}), (zx.compare, {"b": run})):
+        with pytest.raises(ArtifactError, match=r"is an encoder; (generate|compare) needs a decoder"):
+            verb(run, **words)
+
+
+def test_an_encoder_is_a_base_for_further_training(data, encoder, whole, tmp_path):
+    run, result = encoder
+    still = {"optim.learning_rate": 1e-9, "optim.table_rate": 1e-9, "optim.vector_rate": 1e-9, "train.steps": 1}
+    more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={**TINY, **still, "objective.kind": "masked"})
+    assert more.parameters == result.parameters
+    assert more.valid_loss == pytest.approx(result.valid_loss, abs=1e-4)
+    with pytest.raises(SettingError, match=r"objective\.kind=masked"):
+        zx.pretrain(data, out=tmp_path / "x", base=run, settings=TINY)
+    with pytest.raises(
+        SettingError, match=r"trains a model of shape encoder, and .* is one of shape decoder; set objective.kind=causal or infill"
+    ):
+        zx.pretrain(data, out=tmp_path / "x", base=whole[0], settings={"objective.kind": "masked", "train.steps": 2})
+
+
+def test_new_marks_get_new_rows(data, whole, tmp_path):
+    """A decoder that was trained without them learns to fill in: its vocabulary grows by three marks."""
+    run, result = whole
+    more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={**TINY, "objective.kind": "infill", "train.steps": 2})
+    assert more.parameters > result.parameters
+    assert more.bits_per_byte is None
+    assert zx.generate(tmp_path / "more", prompt="x", tokens=5).continuations[0].tokens <= 5
+
+
+def test_an_encoder_decoder_may_take_one_role(data, tmp_path, capsys):
+    small = {**TINY, "model.kind": "rnn", "model.layers": 1, "model.width": 32}
+    zx.pretrain(data, out=tmp_path / "encoder", settings={**small, "objective.kind": "masked"})
+    both = {**TINY, "objective.kind": "denoise", "train.steps": 2}
+    result = zx.pretrain(data, out=tmp_path / "both", base_encoder=tmp_path / "encoder", settings=both)
+    said = capsys.readouterr().err
+    assert "parameters from" in said and "encoder:" in said
+    assert result.steps == 2 and result.valid_loss > 0
+    assert not (tmp_path / "both" / "eval").exists()
+    with pytest.raises(ArtifactError, match="is an encoder-decoder; evaluate needs a decoder"):
+        zx.evaluate(tmp_path / "both")
+    with pytest.raises(SettingError, match="does not train an encoder-decoder"):
+        zx.pretrain(data, out=tmp_path / "x", base_encoder=tmp_path / "encoder", settings=MASKED)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective.kind": "masked", "model.kind": "llama"}, "cannot be a model of shape encoder.*these can: rnn, cnn, bert, modernbert"),
+        ({"objective.kind": "seq2seq"}, "learns from pairs"),
+        ({"objective.kind": "masqued"}, "objective.kind"),
+        ({"objective.kind": "masked", "objective.span": 3}, "objective.span"),
+        ({"objective.kind": "masked", "model.kind": "bert", "objective.context": 600}, "model.positions = 512"),
+        ({"optim.frozen": ["bert."]}, "with which no parameter begins"),
+    ],
+)
+def test_objectives_and_models_that_do_not_fit(data, tmp_path, settings, message):
+    with pytest.raises(UserError, match=message):
+        zx.pretrain(data, out=tmp_path / "run", settings={"train.steps": 10, **settings})
+    assert not (tmp_path / "run").exists()
+
+
+def test_plan_sizes_every_shape(data):
+    for kind, shape in (("masked", "modernbert"), ("denoise", "marian"), ("infill", "llama")):
+        plan = zx.plan(data, minutes=0.5, settings={"objective.kind": kind, "train.compile": False})
+        assert plan.settings["model"]["kind"] == shape
+        assert plan.expected_bits_per_byte is None
+        assert plan.parameters > 10_000 and 0 < plan.mfu < 1
+        assert any(line.startswith("objective") for line in plan.lines())

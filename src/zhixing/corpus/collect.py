@@ -59,6 +59,13 @@ def stamp(source: Source) -> list[Any]:
     return [source.name, found.st_size, found.st_mtime_ns]
 
 
+def origin(source: Source) -> dict[str, Any]:
+    """What a file was that text came from, or that settings name."""
+    if source.path.is_file():
+        return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    return {"path": source.name}  # a pipe: gone
+
+
 def collect(sources: Sequence[Source], work: Path, settings: CorpusSettings, workers: int, ray: str | None = None) -> Collected:
     """Read, clean and filter the sources into the work folder, and find the copies.
 
@@ -90,11 +97,5 @@ def collect(sources: Sequence[Source], work: Path, settings: CorpusSettings, wor
 
         copies = dedup.find(Segments(work / "segments"), settings.dedup, compared)
 
-    def origin(source: Source) -> dict[str, Any]:
-        if str(source.path) == STDIN:
-            return {"path": source.name, "bytes": typed_bytes, "sha256": typed.hexdigest()}
-        if source.path.is_file():
-            return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
-        return {"path": source.name}  # a pipe: gone
-
-    return Collected(work, settings, copies, [origin(source) for source in sources])
+    typed_origin = {"path": STDIN, "bytes": typed_bytes, "sha256": typed.hexdigest()}
+    return Collected(work, settings, copies, [typed_origin if str(s.path) == STDIN else origin(s) for s in sources])

@@ -59,6 +59,12 @@ def remote(name: str) -> bool:
     return name.startswith(_ELSEWHERE) or (find(name) is not None and not Path(name).exists())
 
 
+def is_model(name: str) -> bool:
+    """Whether the catalogue has weights of that name."""
+    entry = find(name)
+    return entry is not None and entry.kind == "weights"
+
+
 def text(name: str) -> Path:
     """The file of text that a name stands for, fetched if need be."""
     entry = find(name)

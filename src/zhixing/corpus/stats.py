@@ -57,8 +57,9 @@ def language(text: str) -> str:
 class StatisticsSettings(Settings):
     """What is counted beside sizes."""
 
-    sample: int = Field(default=10_000_000, ge=0)
-    """Characters of text whose words and sentences are counted, spread evenly over all of it; 0: none. A million take about a second."""
+    sample: int = Field(default=5_000_000, ge=0)
+    """Characters of text whose words and sentences are counted, spread evenly over all of it; 0: none. A million take half a second, or
+    of Chinese two."""
     words: WordSettings = WordSettings()
 
 
@@ -66,8 +67,8 @@ SAMPLED = 100_000
 """Characters that are taken of a longer document at most, where not all the text is counted."""
 EXAMPLES = 3
 REASONS = 500
-"""Different reasons that are told apart; what comes after is counted together, by stage."""
-_ORDER = ("read", "extract", "clean", "filter")  # the first stages; those that are not named come in the order in which they are met
+"""Different reasons after which new ones of reading, which quote what was read, are counted together."""
+_ORDER = ("read", "extract", "clean", "filter", "language", "gopher", "c4", "perplexity", "evaluation")  # others come after these
 _LAST = "dedup"
 
 
@@ -113,7 +114,7 @@ class Statistics:
     def dropped(self, dropped: Dropped) -> None:
         """Count what was left out."""
         reason = f"{dropped.stage}: {dropped.reason}"
-        if reason not in self.reasons and len(self.reasons) >= REASONS:
+        if dropped.stage == "read" and reason not in self.reasons and len(self.reasons) >= REASONS:
             reason = f"{dropped.stage}: other reasons"
         self.reasons[reason] += 1
         if len(self.examples[reason]) < EXAMPLES:

@@ -29,9 +29,11 @@ def rows(vectors: Vectors, tokenizer: Tokenizer) -> NDArray[np.int64]:
 def initial(vectors: Vectors, tokenizer: Tokenizer, table: Floats) -> tuple[Floats, float]:
     """A table [V, D] in which the tokens that have vectors begin with them, and the share of these tokens.
 
-    table: the model's own first values [V, D]; tokens without a vector keep theirs, and vectors are stretched to the same deviation.
+    table: the model's own first values [V, D], where V may be more than the tokenizer has; tokens without a vector keep theirs, and
+    vectors are stretched to the same deviation.
     """
-    found = rows(vectors, tokenizer)
+    found = np.full(len(table), -1, np.int64)
+    found[: tokenizer.vocabulary] = rows(vectors, tokenizer)
     known = found >= 0
     made = table.copy()
     if known.any():

@@ -15,9 +15,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import zstandard
 
 from zhixing.models.ngram import NGram
+from zhixing.nn.losses import IGNORE
+from zhixing.objectives import Batch
 from zhixing.store import Store
 
 TRAIN_TOKENS, VALID_TOKENS = 4_000_000, 1_000_000
@@ -43,6 +46,26 @@ def _ngram(train: Store, valid: Store) -> dict[str, Any]:
     nats = model.nats(valid.read(0, stop))
     bits = float(nats.sum()) / math.log(2) / max(1, int(valid.document_bytes[:last].sum()))
     return {"bits_per_byte": bits, "after_tokens": fitted, "tokens": stop}
+
+
+def masked(train: Store, vocabulary: int, batches: Iterable[Batch]) -> dict[str, dict[str, Any]]:
+    """What an encoder has to beat: the mean loss, in nats, of n-gram models at the hidden tokens of held-out batches.
+
+    The bigram model is told what truly stood to the left, even where that is hidden too: the bar is a little too high.
+    """
+    fitted = min(train.tokens, TRAIN_TOKENS)
+    text = train.read(0, fitted)
+    models = {"unigram": NGram(vocabulary, 1).fit(text), "bigram": NGram(vocabulary, 2).fit(text)}
+    nats, hidden = dict.fromkeys(models, 0.0), 0
+    for batch in batches:
+        targets = batch["targets"].numpy()
+        for row, wanted in zip(batch["ids"].numpy(), targets, strict=True):
+            at = wanted != IGNORE
+            hidden += int(at.sum())
+            true = np.where(at, wanted, row)
+            for name, model in models.items():
+                nats[name] += float(model.nats(true)[at].sum())
+    return {name: {"valid_loss": value / max(1, hidden), "after_tokens": fitted, "hidden": hidden} for name, value in nats.items()}
 
 
 def _bytes(texts: Iterable[str], most: int) -> bytes:

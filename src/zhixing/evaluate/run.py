@@ -99,7 +99,7 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
         ids[row, :length] = tokens[:-1]
         targets[row, length - w.new : length] = tokens[1:][length - w.new :]
     ids, targets = ids.to(loaded.device), targets.to(loaded.device)
-    states, _ = loaded.model(ids)
+    states, _ = loaded.decoder(ids)
     rows = max(1, LOGITS // loaded.model.head.matrix.shape[0])
     nats = [
         F.cross_entropy(loaded.model.head(part).float(), wanted, ignore_index=-100, reduction="none")

@@ -12,17 +12,18 @@ from typing import Any
 import torch
 
 from zhixing import pretrained
+from zhixing.config import Settings
 from zhixing.console import warn
 from zhixing.decode.sample import Sampler, SampleSettings
 from zhixing.errors import MissingPackage, UserError, ZhixingError
 from zhixing.files import new_folder
-from zhixing.models.llama import LlamaSettings
-from zhixing.models.shapes import DecoderModel
-from zhixing.pretrained import llama
+from zhixing.models.shapes import DecoderModel, EncoderModel, Model
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 TOLERANCE = 1e-4
 """Greatest difference of logits, in fp32, between transformers and us."""
+_RULES_OF_THEIR_OWN = ("qwen2",)
+"""Families whose tokenizer AutoTokenizer replaces by another."""
 TEXTS = ("Knowing is the beginning of doing, and doing is knowing made real.", "知是行之始，行是知之成。", "a, B; 12,345.67 (x_1 = 8)\n\n")
 """Read by both tokenizers and both models."""
 
@@ -39,15 +40,13 @@ class Exported:
     """Tokens compared."""
 
 
-def write(out: Path, model: DecoderModel, tokenizer: Tokenizer, context: int, *, settings: object) -> Exported:
+def write(out: Path, model: Model, tokenizer: Tokenizer, context: int, *, settings: Settings) -> Exported:
     """Write the folder `out`, open it with transformers, compare, and only then let it appear.
 
     Raises `UserError` for an architecture that the format has no name for, `ZhixingError` when the outputs differ.
     """
-    if not isinstance(settings, LlamaSettings):
-        raise UserError(
-            "this model is a recurrent decoder, and the Hugging Face format knows none; only models of kind llama can be exported to it"
-        )
+    family = pretrained.family_of(settings)
+    kind = family.family(settings)
     try:
         import transformers
     except ImportError:
@@ -56,18 +55,23 @@ def write(out: Path, model: DecoderModel, tokenizer: Tokenizer, context: int, *,
     with new_folder(out, "export", extra={"to": "hf"}) as folder:
         pretrained.save(folder, model, settings, tokenizer, context)
         with _quiet(transformers):
-            theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+            theirs = getattr(transformers, family.FAMILIES[kind]).from_pretrained(folder, dtype=torch.float32).eval()
             compare_tokens(tokenizer, transformers.PreTrainedTokenizerFast.from_pretrained(folder))
             try:
                 compare_tokens(tokenizer, transformers.AutoTokenizer.from_pretrained(folder))
             except ZhixingError:
-                if llama.family(settings) != "qwen2":
+                if kind not in _RULES_OF_THEIR_OWN:
                     raise
-                warn("AutoTokenizer cuts words of Qwen2 models by Qwen's own rules; open this tokenizer with PreTrainedTokenizerFast")
-            difference, tokens = compare_logits(model, theirs, tokenizer, context)
-            compare_greedy(model, theirs, tokenizer, context)
+                warn(f"AutoTokenizer cuts words of {kind} models by rules of their own; open this tokenizer with PreTrainedTokenizerFast")
+            if isinstance(model, DecoderModel):
+                difference, tokens = compare_logits(model, theirs, tokenizer, context)
+                compare_greedy(model, theirs, tokenizer, context)
+            elif isinstance(model, EncoderModel):
+                difference, tokens = compare_encoders(model, theirs, tokenizer, context)
+            else:
+                raise UserError("encoder-decoders cannot be exported to the Hugging Face format yet")
         size = sum(file.stat().st_size for file in folder.iterdir())
-    return Exported(llama.FAMILIES[llama.family(settings)], size, difference, tokens)
+    return Exported(family.FAMILIES[kind], size, difference, tokens)
 
 
 @contextmanager
@@ -87,14 +91,14 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 def compare_tokens(ours: Tokenizer, theirs: Any) -> None:
     """Raise `ZhixingError` unless both give the same ids and read them back as the same text."""
-    special = {ours.end, ours.pad, ours.unknown}
+    special = {ours.end, ours.pad, ours.unknown, ours.cls, ours.sep, ours.mask}
     vocabulary = [token for token in range(ours.vocabulary) if token not in special]
     samples = [ours.decode(random.Random(seed).choices(vocabulary, k=500)) for seed in range(4)]  # any piece beside any other
     for text in (*TEXTS, *samples):
         ids = ours.encode(text)
         if list(theirs(text, add_special_tokens=False)["input_ids"]) != ids:
             raise ZhixingError(f"not exported: transformers cuts {text[:20]!r} into other tokens")
-        if theirs.decode(ids) != ours.decode(ids):
+        if theirs.decode(ids, skip_special_tokens=True) != ours.decode(ids):
             raise ZhixingError(f"not exported: transformers reads the tokens of {text[:20]!r} back as another text")
 
 
@@ -102,16 +106,44 @@ def compare_tokens(ours: Tokenizer, theirs: Any) -> None:
 def compare_logits(ours: DecoderModel, theirs: Any, tokenizer: Tokenizer, context: int) -> tuple[float, int]:
     """Greatest difference of logits on real and on random tokens, and how many tokens. Raises `ZhixingError` above the tolerance."""
     rows = [([tokenizer.end, *tokenizer.encode(text)])[:context] for text in TEXTS]
-    generator = torch.Generator().manual_seed(0)
-    rows.append(torch.randint(tokenizer.vocabulary, (min(context, 256),), generator=generator).tolist())
+    rows.append(_noise(tokenizer, context))
     difference = 0.0
     for row in rows:
         ids = torch.tensor([row])
         states, _ = ours(ids)
         difference = max(difference, float((ours.head(states) - theirs(ids).logits).abs().max()))
+    _refuse_above_tolerance(difference)
+    return difference, sum(map(len, rows))
+
+
+def _noise(tokenizer: Tokenizer, context: int) -> list[int]:
+    """Tokens at random, but for the padding, which some families count out by its number."""
+    drawn = torch.randint(tokenizer.vocabulary, (min(context, 256),), generator=torch.Generator().manual_seed(0)).tolist()
+    return [token if token != tokenizer.pad else tokenizer.end for token in drawn]
+
+
+def _refuse_above_tolerance(difference: float) -> None:
     if not difference <= TOLERANCE:
         raise ZhixingError(f"not exported: logits of transformers differ by {difference:.2g}, more than {TOLERANCE:g}")
-    return difference, sum(map(len, rows))
+
+
+@torch.no_grad()
+def compare_encoders(ours: EncoderModel, theirs: Any, tokenizer: Tokenizer, context: int) -> tuple[float, int]:
+    """Greatest difference of logits at the tokens of padded rows: texts, pairs of texts and random tokens; and how many tokens.
+
+    Raises `ZhixingError` above the tolerance.
+    """
+    framed = [*tokenizer.frame(TEXTS, longest=context), *tokenizer.frame(TEXTS, TEXTS[::-1], longest=context)]
+    rows = [(row.ids, row.kinds) for row in framed] + [(_noise(tokenizer, context), [0] * min(context, 256))]
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.tensor([row + [tokenizer.pad] * (width - len(row)) for row, _ in rows])
+    kinds = torch.tensor([row + [0] * (width - len(row)) for _, row in rows])
+    mask = torch.arange(width) < torch.tensor([len(row) for row, _ in rows])[:, None]
+    told = {"token_type_ids": kinds} if getattr(ours.settings, "kinds", 1) > 1 else {}
+    mine = ours.head(ours(ids, mask, kinds=kinds))
+    difference = float((mine - theirs(ids, attention_mask=mask.long(), **told).logits)[mask].abs().max())
+    _refuse_above_tolerance(difference)
+    return difference, int(mask.sum())
 
 
 @torch.no_grad()

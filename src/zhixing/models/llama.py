@@ -1,7 +1,8 @@
 """The Llama family of decoders: RMSNorm, rotary positions, grouped-query attention, SwiGLU, no biases.
 
-With `qk_norm` it computes what Qwen3 does, with `attention_bias` what Qwen2 does, with neither what Llama does
-(Touvron et al. 2023, arXiv 2302.13971; Qwen team 2025, arXiv 2505.09388), so that trained weights load in other engines as they are.
+With `qk_norm` it computes what Qwen3 does, with `attention_bias` what Qwen2 does, with neither what Llama does, and with a `window` besides
+what Mistral does (Touvron et al. 2023, arXiv 2302.13971; Qwen team 2025, arXiv 2505.09388; Jiang et al. 2023, arXiv 2310.06825), so that
+trained weights load in other engines as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from zhixing.config import Settings
-from zhixing.models.shapes import initialise
+from zhixing.models.shapes import Memory, initialise
 from zhixing.nn.attention import Attention
 from zhixing.nn.mlp import SwiGLU
 from zhixing.nn.norms import RMSNorm
@@ -43,6 +44,10 @@ class LlamaSettings(Settings):
     """RMSNorm of queries and keys (Qwen3)."""
     attention_bias: bool = False
     """Bias on query, key and value (Qwen2)."""
+    window: int | None = Field(None, ge=1)
+    """How many tokens a token sees, itself included (a sliding window); default: all before it."""
+    full_layers: int = Field(0, ge=0)
+    """The first layers, for which the window does not hold (Qwen2)."""
     tied: bool = True
     """Whether the head is the embedding matrix."""
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -58,6 +63,8 @@ class LlamaSettings(Settings):
             raise ValueError(f"kv_heads {self.kv_heads} is not a divisor of heads {self.heads}")
         if self.qk_norm and self.attention_bias:
             raise ValueError("qk_norm (Qwen3) and attention_bias (Qwen2) exclude each other")
+        if self.full_layers and self.window is None:
+            raise ValueError(f"full_layers = {self.full_layers} has no meaning without a window")
         return self
 
     @property
@@ -102,18 +109,21 @@ class Trunk(nn.Module):
         """[B, T, D] -> [B, T, D] from the first token on."""
         positions = torch.arange(x.shape[1], device=x.device)
         mask = None if segments is None else _same_document(segments)
+        masks = mask, _within(positions, mask, self.settings.window)
         angles = rotation(positions, self.settings.shape[1], self.settings.rope_theta)
         x = self.dropout(x)
-        for block in self.blocks:
-            x = block(x, angles, mask)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, angles, masks[layer >= self.settings.full_layers])
         out: Tensor = self.norm(x)
         return out
 
     def step(self, x: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] after what `state` has seen, which is moved on."""
         positions = state.positions(x.shape[1])
-        angles, mask = rotation(positions, self.settings.shape[1], self.settings.rope_theta), state.visible(positions)
+        angles = rotation(positions, self.settings.shape[1], self.settings.rope_theta)
+        masks = state.visible(positions), state.visible(positions, self.settings.window)
         for layer, block in enumerate(self.blocks):
+            mask = masks[layer >= self.settings.full_layers]
             x = block.forward(x, angles, mask, (state, layer))  # past a compiled call: shapes differ from step to step
         state.advance(x.shape[1], lengths)
         out: Tensor = self.norm(x)
@@ -126,6 +136,14 @@ def _same_document(segments: Tensor) -> Tensor:
     """
     same = segments[:, :, None] == segments[:, None, :]
     return same.tril().unsqueeze(1)
+
+
+def _within(positions: Tensor, mask: Tensor | None, window: int | None) -> Tensor | None:
+    """`mask`, narrowed to the `window` tokens up to each."""
+    if window is None or len(positions) <= window:
+        return mask
+    back = (positions[:, None] - positions)[None, None]
+    return (back >= 0) & (back < window) if mask is None else mask & (back < window)
 
 
 class LlamaDecoder(nn.Module):
@@ -147,7 +165,7 @@ class LlamaDecoder(nn.Module):
     def forward(
         self,
         ids: Tensor,
-        memory: Tensor | None = None,
+        memory: Memory | None = None,
         state: State | None = None,
         *,
         segments: Tensor | None = None,

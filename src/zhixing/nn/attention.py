@@ -1,4 +1,7 @@
-"""Self-attention, with grouped query heads where asked for (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, 2305.13245)."""
+"""Attention of a text to itself, with grouped query heads where asked for, and of a decoder to what an encoder has read.
+
+(Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al. 2023, 2305.13245.)
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zhixing.nn.norms import RMSNorm
+from zhixing.nn.padding import Tokens
 from zhixing.nn.positions import rotate
 from zhixing.nn.state import State
 
@@ -45,6 +49,7 @@ class Attention(nn.Module):
         past: tuple[State, int] | None = None,
         *,
         causal: bool = True,
+        tokens: Tokens | None = None,
     ) -> Tensor:
         """[B, T, D] -> [B, T, D].
 
@@ -52,28 +57,60 @@ class Attention(nn.Module):
         mask: True where token t may attend to s, [B or 1, 1, T, S]. causal: nothing after t may be attended to, with or without a mask;
         where there is a past, the mask alone says what may be.
         past: a state and the number of this layer in it; keys and values are added to it.
+        tokens: of padded rows [B, T]; x and the result then are [1, N, D], the tokens alone, and `mask` is that of the rows.
         """
         heads = self.qkv(x).unflatten(-1, (-1, self.head_width))
         q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotate(q, *rotation), rotate(k, *rotation)
+        if tokens is not None:
+            q, k, v = tokens.put(q), tokens.put(k), tokens.put(v)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if past is not None:
             state, layer = past
             k, v = state.append(layer, k, v)
-        mixed = attend(q, k, v, mask, causal=causal and past is None)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        mixed = attend(q, k, v, mask, causal=causal and past is None).transpose(1, 2).flatten(2)
+        out: Tensor = self.out(mixed if tokens is None else tokens.take(mixed))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """One layer of attention to an encoder's memory, whose keys and values are made once (`read`) and then attended to at each step."""
+
+    def __init__(self, width: int, heads: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.heads, self.head_width = heads, width // heads
+        self.q = nn.Linear(width, width, bias=bias)
+        self.kv = nn.Linear(width, 2 * width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def read(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory [B, S, D] -> keys and values [B, H, S, E]."""
+        keys, values = self.kv(memory).unflatten(-1, (2, self.heads, self.head_width)).permute(2, 0, 3, 1, 4)
+        return keys, values
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D]; mask: True where the memory has a token, [B, 1, 1, S].
+
+        The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence): their queries are stacked, and no key is
+        repeated.
+        """
+        rows = len(keys)
+        q = self.q(x).view(rows, -1, self.heads, self.head_width).transpose(1, 2)  # [B/k, H, k T, E]
+        mixed = attend(q, keys, values, mask)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
         return out
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """Softmax attention of q [B, H, T, E] over k and v [B, K, S, E]: [B, H, T, E].
 
-    mask: True where t may attend to s, [B or 1, 1, T, S]. causal: nothing after t may be attended to, with or without a mask; then T = S.
+    mask: True where t may attend to s, [B or 1, 1, T or 1, S]. causal: nothing after t may be attended to; then T = S, and a mask that is
+    given hides what comes after itself.
     """
-    if causal and q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.shape[2] <= SHORT:
-        return _attend_short(q, k, v, mask)
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and max(q.shape[2], k.shape[2]) <= SHORT and (causal or q.shape[2] > 1):
+        return _attend_short(q, k, v, mask, causal)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=q.shape[1] != k.shape[1])
 
 
@@ -82,8 +119,8 @@ SHORT, BLOCK = 512, 128
 tiles: forward and backward take 0.33 of its time at 256 tokens and 0.36 at 512. Past that the blocks become many, and compiling slow."""
 
 
-def _attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Causal attention, a block of queries after the other, each over the keys up to its end: what lies after is never computed.
+def _attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Attention, a block of queries after the other; if causal, each over the keys up to its end: what lies after is never computed.
 
     Query heads that share a key head are stacked, so that no key is repeated.
     """
@@ -93,12 +130,15 @@ def _attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tenso
     blocks = []
     for start in range(0, count, BLOCK):
         end = min(count, start + BLOCK)
+        seen = end if causal else k.shape[2]
         queries = grouped[:, :, :, start:end].flatten(2, 3)  # [B, K, H/K*block, E]
-        scores = (queries @ k[:, :, :end].mT).view(batch, heads, end - start, end).float() * width**-0.5
-        # Compared, not looked up, where it can be: the compiled comparison is vectorised.
-        visible = positions[start:end, None] >= positions[:end] if mask is None else mask[..., start:end, :end]
-        weights = scores.where(visible, float("-inf")).softmax(dim=-1).to(v.dtype)
-        mixed = weights.view(batch, k.shape[1], -1, end) @ v[:, :, :end]
+        scores = (queries @ k[:, :, :seen].mT).view(batch, heads, end - start, seen).float() * width**-0.5
+        if mask is not None:
+            scores = scores.where(mask[..., start:end, :seen] if mask.shape[2] > 1 else mask[..., :seen], float("-inf"))
+        elif causal:  # compared, not looked up: the compiled comparison is vectorised
+            scores = scores.where(positions[start:end, None] >= positions[:seen], float("-inf"))
+        weights = scores.softmax(dim=-1).to(v.dtype)
+        mixed = weights.view(batch, k.shape[1], -1, seen) @ v[:, :, :seen]
         blocks.append(mixed.view(batch, heads, end - start, width))
     return torch.cat(blocks, dim=2)
 

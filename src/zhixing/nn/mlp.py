@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+from collections.abc import Callable
+from typing import Literal
+
 from torch import Tensor, nn
+
+from zhixing.nn.activations import gelu, gelu_tanh, relu, silu
+
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu, "silu": silu}
+
+
+class MLP(nn.Module):
+    """`down(activation(up(x)))` with biases (Vaswani et al. 2017, arXiv 1706.03762, section 3.3)."""
+
+    def __init__(self, width: int, hidden: int, activation: Activation) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        down: Tensor = self.down(self.activation(self.up(x)))
+        return down
 
 
 class SwiGLU(nn.Module):
@@ -17,5 +40,20 @@ class SwiGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        down: Tensor = self.down(F.silu(gate) * up)
+        down: Tensor = self.down(silu(gate) * up)
+        return down
+
+
+class GeGLU(nn.Module):
+    """`down(gelu(gate(x)) * up(x))` (Shazeer 2020, arXiv 2002.05202), with or without biases; gate and up are one matrix product."""
+
+    def __init__(self, width: int, hidden: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        down: Tensor = self.down(gelu(gate) * up)
         return down

@@ -36,11 +36,24 @@ class Pieces:
         self.rank = rank
 
     @classmethod
-    def of_segments(cls, segments: Tensor) -> Pieces:
-        """The pieces of rows in which each run of equal numbers in `segments` [B, T] is a document."""
+    def of_segments(cls, segments: Tensor, mask: Tensor | None = None) -> Pieces:
+        """The pieces of rows in which each run of equal numbers in `segments` [B, T] is a document.
+
+        mask: [B, T], True where there is a token; None: everywhere.
+        """
         begins = torch.ones_like(segments, dtype=torch.bool)
         begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
-        return cls((begins.flatten().cumsum(0) - 1).view_as(segments))
+        number = (begins.flatten().cumsum(0) - 1).view_as(segments)
+        if mask is not None:  # a run without a token is no piece
+            held = torch.zeros(int(number[-1, -1]) + 1, dtype=torch.int64, device=mask.device)
+            held[number[mask]] = 1
+            number = torch.where(mask, held.cumsum(0)[number] - 1, -1)
+        return cls(number)
+
+    @classmethod
+    def of_mask(cls, mask: Tensor) -> Pieces:
+        """One piece a row: the tokens where `mask` [B, T] is True, wherever in the row they stand."""
+        return cls.of_segments(torch.zeros_like(mask, dtype=torch.int64), mask)
 
     @classmethod
     def of_lengths(cls, lengths: Tensor, count: int) -> Pieces:
@@ -81,6 +94,22 @@ class Recurrent(nn.Module):
                 out = pieces.unpack(packed.data, x.shape[0], x.shape[1])
         after = tuple(h.squeeze(0) for h in (last if isinstance(last, tuple) else (last,)))
         return out, after if pieces is None else tuple(h[pieces.rank] for h in after)
+
+
+class Bidirectional(nn.Module):
+    """Two recurrent layers, one from the left and one from the right, D -> D/2 each (Schuster and Paliwal 1997)."""
+
+    def __init__(self, cell: Cell, width: int) -> None:
+        super().__init__()
+        self.cell = CELLS[cell](width, width // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor, pieces: Pieces | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D], what was read from the left beside what was read from the right."""
+        with _kernels(x):
+            if pieces is None:
+                out: Tensor = self.cell(x)[0]
+                return out
+            return pieces.unpack(self.cell(pieces.pack(x))[0].data, x.shape[0], x.shape[1])
 
 
 def _kernels(x: Tensor) -> AbstractContextManager[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,8 +18,8 @@ class State:
               Recurrent: hidden state [B, D], and for an LSTM its cell [B, D].
               Convolution: the last inputs [B, window - 1, D].
     memory:   for each layer, what it has made of an encoder's memory at the first call (attention: keys and values [B, K, S, E]);
-              empty for a decoder that stands alone.
-    memory_mask: [B, S], True where the memory has a token; None: everywhere.
+              empty for a decoder that stands alone. It may have B/k rows, each for k adjacent rows: the beams of a sentence share it.
+    memory_mask: [B, S], True where the memory has a token; None: everywhere. As many rows as `memory`.
     lengths:  [B] tokens that each row has seen; rows may differ (ragged prompts).
     longest:  the greatest of them, kept apart so that a step need not wait for the device.
     ragged:   whether they may differ.
@@ -43,13 +44,22 @@ class State:
         ahead = torch.arange(count, device=self.lengths.device)
         return self.lengths[:, None] + ahead if self.ragged else self.longest + ahead
 
-    def visible(self, positions: Tensor) -> Tensor | None:
-        """Mask [B or 1, 1, T, S] of what the tokens at `positions` may attend to; None: all there is (one token, equal rows)."""
+    def visible(self, positions: Tensor, window: int | None = None) -> Tensor | None:
+        """Mask [B or 1, 1, T, S] of what the tokens at `positions` may attend to; None: all there is (one token, equal rows).
+
+        window: how many tokens each sees at most, itself included; None: all before it.
+        """
         count = positions.shape[-1]
-        if count == 1 and not self.ragged:
+        total = self.longest + count
+        if window is not None and total <= window:
+            window = None
+        if count == 1 and not self.ragged and window is None:
             return None
-        sources = torch.arange(self.longest + count, device=positions.device)
-        return (sources <= positions[..., None]).view(-1, 1, count, len(sources))
+        sources = torch.arange(total, device=positions.device)
+        seen = sources <= positions[..., None]
+        if window is not None:
+            seen &= sources > positions[..., None] - window
+        return seen.view(-1, 1, count, total)
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add keys and values [B, K, T, E] of the next T tokens of each row; returns all [B, K, S, E] so far.
@@ -83,9 +93,24 @@ class State:
             self.longest = int(self.lengths.max())
             self.ragged = bool((self.lengths != self.longest).any())
 
-    def reorder(self, index: Tensor) -> State:
-        """The state whose row i was row `index[i]`; rows may be repeated (beams) or left out (finished)."""
-        layers = [tuple(x.index_select(0, index) for x in layer) for layer in self.layers]
-        memory = [tuple(x.index_select(0, index) for x in layer) for layer in self.memory]
-        mask = None if self.memory_mask is None else self.memory_mask[index]
-        return State(layers, self.lengths[index], self.longest, self.ragged, self.capacity, memory, mask)
+    def reorder(self, index: Tensor, memory: Tensor | Literal["as rows"] | None = "as rows") -> State:
+        """The state whose row i was row `index[i]`; rows may be repeated (beams) or left out (finished).
+
+        memory: where it has fewer rows than the layers (the beams of a sentence share one), which of its own rows remain; None: all.
+        """
+        of_memory = index if isinstance(memory, str) else memory
+        layers = [tuple(self._moved(x, index) for x in layer) for layer in self.layers]
+        if of_memory is None:
+            kept, mask = self.memory, self.memory_mask
+        else:
+            kept = [tuple(x.index_select(0, of_memory) for x in layer) for layer in self.memory]
+            mask = None if self.memory_mask is None else self.memory_mask[of_memory]
+        return State(layers, self.lengths[index], self.longest, self.ragged, self.capacity, kept, mask)
+
+    def _moved(self, x: Tensor, index: Tensor) -> Tensor:
+        """Rows of one of the layers' tensors; of keys and values only the places that are filled are worth moving."""
+        if x.ndim != 4 or self.longest >= x.shape[2]:
+            return x.index_select(0, index)
+        moved = x.new_zeros(len(index), *x.shape[1:])
+        moved[:, :, : self.longest] = x[:, :, : self.longest].index_select(0, index)
+        return moved

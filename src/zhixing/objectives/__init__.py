@@ -1,48 +1,92 @@
 """What a model is trained to do. An objective makes its own batches and turns them into a loss; the trainer knows no more of it.
 
-causal    predict the next token
+causal    predict the next token                                                     decoder
+infill    likewise, in texts some of whose middles stand at their ends               decoder
+masked    say what stood where tokens are hidden                                     encoder
+denoise   write what was hidden (T5), or the whole text that was spoilt (BART)       encoder-decoder
+seq2seq   write the other side of a pair                                             encoder-decoder
+
+`ObjectiveSettings` is the registry: adding a kind is a file and a word in this union.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
-Batch = dict[str, Tensor]
-"""Named tensors whose first dimension is the row of the batch, so that a batch can be cut into micro-batches and spread over processes."""
+from zhixing.errors import SettingError
+from zhixing.models.shapes import Shape
+from zhixing.objectives.causal import Causal, CausalSettings
+from zhixing.objectives.denoise import Denoise, DenoiseSettings
+from zhixing.objectives.infill import Infill, InfillSettings
+from zhixing.objectives.masked import Masked, MaskedSettings
+from zhixing.objectives.objective import Batch, Objective, Row, cut, move, rows
+from zhixing.objectives.seq2seq import Seq2Seq, Seq2SeqSettings
+from zhixing.store import Store
+from zhixing.tokenizer.tokenizer import Tokenizer
+
+__all__ = [
+    "SHAPES",
+    "Batch",
+    "CausalSettings",
+    "DenoiseSettings",
+    "InfillSettings",
+    "MaskedSettings",
+    "Objective",
+    "ObjectiveSettings",
+    "Row",
+    "Seq2Seq",
+    "Seq2SeqSettings",
+    "TextObjective",
+    "cut",
+    "make",
+    "move",
+    "refuse_pairs",
+    "rows",
+    "with_marks",
+]
+
+ObjectiveSettings = Annotated[
+    CausalSettings | InfillSettings | MaskedSettings | DenoiseSettings | Seq2SeqSettings, Field(discriminator="kind")
+]
+
+SHAPES: dict[str, Shape] = {
+    one.kind: one.shape for one in (CausalSettings(), InfillSettings(), MaskedSettings(), DenoiseSettings(), Seq2SeqSettings())
+}
+"""The shape of model that each kind trains."""
+
+TextObjective = Causal | Infill | Masked | Denoise
+"""Objectives that learn from running text."""
 
 
-class Objective(Protocol):
-    """A training task as the trainer sees it."""
+def make(settings: ObjectiveSettings, store: Store, seed: int, tokenizer: Tokenizer) -> TextObjective:
+    """The objective over a token store; `seed` decides the order of samples and all that is drawn.
 
-    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> Batch:
-        """This process's share of the `size` rows of update `step`: a pure function of its arguments, so that any run can be resumed."""
-        ...
-
-    def targets(self, batch: Batch) -> int:
-        """Number of predictions that the loss of this batch counts."""
-        ...
-
-    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Sum (not mean) of the losses in nats over the targets, so that accumulated micro-batches add up to the big batch exactly."""
-        ...
-
-
-def rows(batch: Batch) -> int:
-    """Number of rows of a batch."""
-    return next(iter(batch.values())).shape[0]
-
-
-def cut(batch: Batch, pieces: int) -> list[Batch]:
-    """The batch in `pieces` micro-batches of nearly equal size."""
-    parts = {name: torch.tensor_split(tensor, pieces) for name, tensor in batch.items()}
-    return [{name: part[i] for name, part in parts.items()} for i in range(pieces)]
+    Raises `SettingError` for an objective that learns from pairs, `InputError` for a text shorter than a window, `ArtifactError` for a
+    tokenizer without a mark that is needed.
+    """
+    match settings:
+        case CausalSettings():
+            return Causal.over(store, settings, seed)
+        case InfillSettings():
+            return Infill(store, settings, seed, tokenizer)
+        case MaskedSettings():
+            return Masked(store, settings, seed, tokenizer)
+        case DenoiseSettings():
+            return Denoise(store, settings, seed, tokenizer)
+        case Seq2SeqSettings():
+            refuse_pairs(settings)
+            raise AssertionError("unreachable")
 
 
-def move(batch: Batch, device: torch.device) -> Batch:
-    """The batch on another device; the copy to a GPU overlaps with computation."""
-    if device.type == "cpu":
-        return batch
-    return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
+def with_marks(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with all marks that an objective puts among the ids; those that it lacks are added at the end of its vocabulary."""
+    missing = [names[0] for names in settings.marks() if tokenizer.mark(names) is None]
+    return tokenizer.with_marks(missing) if missing else tokenizer
+
+
+def refuse_pairs(settings: ObjectiveSettings) -> None:
+    """Raise `SettingError` for an objective that does not learn from running text."""
+    if isinstance(settings, Seq2SeqSettings):
+        raise SettingError("objective.kind", "= seq2seq learns from pairs of texts, and this is running text; see finetune translate")

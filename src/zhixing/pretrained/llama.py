@@ -1,4 +1,4 @@
-"""The Llama family of Hugging Face: Llama, Qwen2 (biased queries, keys and values) and Qwen3 (normalised queries and keys).
+"""The Llama family of Hugging Face: Llama, Mistral (sliding windows), Qwen2 (biased queries, keys and values), Qwen3 (normalised ones).
 
 Theirs keeps query, key and value, and gate and up, as matrices of their own; ours are fused in this order.
 """
@@ -11,37 +11,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zhixing.config import resolve
-from zhixing.errors import ArtifactError, UserError
+from zhixing.errors import UserError
+from zhixing.models import Model
 from zhixing.models.llama import LlamaSettings
-from zhixing.models.shapes import DecoderModel
+from zhixing.pretrained.family import Description, described
 from zhixing.pretrained.weights import Weights
 
-FAMILIES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+FAMILIES = {
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+}
+SETTINGS = LlamaSettings
 
 
 def family(settings: LlamaSettings) -> str:
     """Which of theirs computes what these settings do."""
-    return "qwen3" if settings.qk_norm else "qwen2" if settings.attention_bias else "llama"
+    plain = "llama" if settings.window is None else "mistral"
+    return "qwen3" if settings.qk_norm else "qwen2" if settings.attention_bias else plain
 
 
-def settings(config: Any, where: Path) -> tuple[LlamaSettings, int, int]:
-    """Our settings, the vocabulary and the context of a `config.json`. Raises `ArtifactError` for what we would compute otherwise."""
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in FAMILIES:
-        raise ArtifactError(where, f"is a model of type {kind!r}; known are {', '.join(FAMILIES)}")
+def describe(config: dict[str, Any], where: Path) -> Description:
+    """Our settings for a `config.json`. Raises `ArtifactError` for what we would compute otherwise."""
+    kind = config["model_type"]
     rope = config.get("rope_parameters") or {}
     scalings = [r.get("rope_type", r.get("type", "default")) for r in (rope, config.get("rope_scaling") or {})]
     strange = {
         f"rope type {(scaling := next((s for s in scalings if s != 'default'), 'default'))!r}": scaling != "default",
         "quantised weights": config.get("quantization_config") is not None,
         f"hidden_act {config.get('hidden_act')!r}": config.get("hidden_act", "silu") != "silu",
-        "a sliding attention window": bool(config.get("use_sliding_window")),
+        "layers with windows in an order of their own": (window := _window(config, kind)) is None,
         "an MLP with biases": bool(config.get("mlp_bias")),
         "an attention output with a bias": kind in ("llama", "qwen3") and bool(config.get("attention_bias")),
     }
-    if found := [what for what, there in strange.items() if there]:
-        raise ArtifactError(where, f"asks for {found[0]}, which is not supported")
     heads = config.get("num_attention_heads")
     ours = {
         "layers": config.get("num_hidden_layers"),
@@ -55,20 +58,41 @@ def settings(config: Any, where: Path) -> tuple[LlamaSettings, int, int]:
         "attention_bias": kind == "qwen2",
         "tied": bool(config.get("tie_word_embeddings", False)),
         "norm_epsilon": config.get("rms_norm_eps", 1e-6),
+        **(window or {}),
     }
-    try:
-        vocabulary, context = int(config["vocab_size"]), int(config["max_position_embeddings"])
-        return resolve(LlamaSettings, ours), vocabulary, context
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(where, f"is not the config of a {kind} model ({error})") from None
-    except UserError as error:
-        raise ArtifactError(where, f"is not the config of a {kind} model: {error}") from None
+    settings, vocabulary, context = described(config, where, LlamaSettings, ours, strange, "max_position_embeddings")
+    return Description(settings, "decoder", vocabulary, context)
+
+
+def _window(config: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    """Our settings of the sliding window, none where all layers see everything; None for an order that we do not have."""
+    window, layers = config.get("sliding_window", 4096 if kind == "mistral" else None), config.get("num_hidden_layers")
+    if kind == "llama" or not window or (kind.startswith("qwen") and not config.get("use_sliding_window")):
+        return {}
+    full = 0 if kind == "mistral" else config.get("max_window_layers", 28)
+    types = config.get("layer_types")
+    if isinstance(types, list) and isinstance(layers, int):
+        full = sum(one == "full_attention" for one in types)
+        if types != ["full_attention"] * full + ["sliding_attention"] * (layers - full):
+            return None
+    if isinstance(layers, int) and isinstance(full, int) and full >= layers:
+        return {}
+    return {"window": window, "full_layers": full}
 
 
 def config(settings: LlamaSettings, vocabulary: int, context: int) -> dict[str, Any]:
     """Their `config.json` for our settings."""
     kind = family(settings)
     kv_heads, head_width, hidden = settings.shape
+    windows: dict[str, Any] = {}
+    if settings.window is not None:
+        windows = {"sliding_window": settings.window}
+        if kind == "mistral" and settings.full_layers:
+            raise UserError("this model has full_layers before its layers with a window, and a Mistral has none; it cannot be exported")
+        if kind != "mistral":
+            windows |= {"use_sliding_window": True, "max_window_layers": settings.full_layers}
+    elif kind.startswith("qwen"):
+        windows = {"use_sliding_window": False}
     return {
         "architectures": [FAMILIES[kind]],
         "model_type": kind,
@@ -89,11 +113,14 @@ def config(settings: LlamaSettings, vocabulary: int, context: int) -> dict[str, 
         "tie_word_embeddings": settings.tied,
         "use_cache": True,
         "dtype": "float32",
+        **windows,
     }
 
 
-def read(tensors: Weights, settings: LlamaSettings, vocabulary: int, where: Path) -> dict[str, Tensor]:
-    """Our state dict from their weights; all of theirs must find a place."""
+def read(tensors: Weights, found: Description, where: Path) -> tuple[dict[str, Tensor], bool]:
+    """Our state dict from their weights; all of theirs must find a place. The head is never a new one."""
+    settings, vocabulary = found.architecture, found.vocabulary
+    assert isinstance(settings, LlamaSettings)
     width, heads = settings.width, settings.heads
     kv_heads, head_width, hidden = settings.shape
     rows = {"q": heads * head_width, "k": kv_heads * head_width, "v": kv_heads * head_width}
@@ -117,15 +144,11 @@ def read(tensors: Weights, settings: LlamaSettings, vocabulary: int, where: Path
         ours[block + "attention.out.weight"] = tensors.take(attention + "o_proj.weight", width, heads * head_width)
         ours[block + "mlp.gate_up.weight"] = torch.cat([tensors.take(f"{mlp}{x}_proj.weight", hidden, width) for x in ("gate", "up")])
         ours[block + "mlp.down.weight"] = tensors.take(mlp + "down_proj.weight", width, hidden)
-    ignored = ("rotary_emb.inv_freq",) + (("lm_head.weight",) if settings.tied else ())  # computed, or the embedding once more
-    if left := [name for name in tensors.left() if not name.endswith(ignored)]:
-        raise ArtifactError(
-            where, f"has weights that its config.json does not account for: {', '.join(left[:5])}{', ...' * (len(left) > 5)}"
-        )
-    return ours
+    tensors.settle(r".*rotary_emb\.inv_freq$" + (r"|lm_head\.weight$" if settings.tied else ""))  # computed, or the embedding once more
+    return ours, False
 
 
-def write(model: DecoderModel, settings: LlamaSettings) -> dict[str, Tensor]:
+def write(model: Model, settings: LlamaSettings) -> dict[str, Tensor]:
     """Their weights from our model."""
     ours = model.state_dict()
     kv_heads, head_width, _ = settings.shape

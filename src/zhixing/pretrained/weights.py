@@ -1,21 +1,26 @@
-"""Weights on disk in safetensors: one file, or shards with an index."""
+"""Weights on disk: safetensors, one file or shards with an index; old PyTorch files are read too, as tensors and nothing else."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from zhixing.console import warn
 from zhixing.errors import ArtifactError
 from zhixing.files import read_json, write_json, writing
 
 FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+OLD_FILE, OLD_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 SHARD_BYTES = 5_000_000_000
 """Weights of more bytes than this are cut into shards of at most so many."""
 
@@ -23,20 +28,20 @@ SHARD_BYTES = 5_000_000_000
 class Weights:
     """Tensors of a folder by name, read when they are asked for; knows which were not."""
 
-    def __init__(self, folder: Path, files: Mapping[str, safe_open]) -> None:
+    def __init__(self, folder: Path, tensors: Mapping[str, Callable[[], Tensor]]) -> None:
         self.folder = folder
-        self._files = dict(files)
-        self._left = set(files)
+        self._tensors = {_MODERN.sub(lambda found: _NAMES[found[1]], name): read for name, read in tensors.items()}
+        self._left = set(self._tensors)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._files
+        return name in self._tensors
 
     def take(self, name: str, *shape: int) -> Tensor:
         """The tensor of this name in fp32. Raises `ArtifactError` when there is none, or of another shape."""
-        if name not in self._files:
+        if name not in self._tensors:
             raise ArtifactError(self.folder, f"has no weights named {name}; its config.json does not fit them")
         try:
-            tensor: Tensor = self._files[name].get_tensor(name)  # type: ignore[no-untyped-call]
+            tensor = self._tensors[name]()
         except SafetensorError as error:
             raise ArtifactError(self.folder, f"its weights {name} cannot be read ({error})") from None
         if tuple(tensor.shape) != shape:
@@ -50,30 +55,57 @@ class Weights:
         """Names that were not taken."""
         return sorted(self._left)
 
+    def settle(self, computed: str, others: str = "(?!)") -> None:
+        """Account for what was not taken, by regular expressions that match from a name's beginning.
+
+        computed: what can be left out without a word (copies, and tables that follow from the settings). others: heads of other tasks,
+        which are named in a warning. Raises `ArtifactError` for the rest.
+        """
+        left = [name for name in self.left() if not re.match(computed, name)]
+        heads = [name for name in left if re.match(others, name)]
+        if unknown := [name for name in left if name not in heads]:
+            raise ArtifactError(self.folder, f"has weights that its config.json does not account for: {_listed(unknown)}")
+        if heads:
+            warn(f"{self.folder}: weights of heads for other tasks are left out: {_listed(heads)}")
+
+
+_NAMES = {"gamma": "LayerNorm.weight", "beta": "LayerNorm.bias"}
+_MODERN = re.compile(r"LayerNorm\.(gamma|beta)$")  # as the oldest checkpoints call them
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Weights]:
-    """The weights of a folder. Raises `ArtifactError` when there are none, or a file is missing or damaged."""
+    """The weights of a folder. Raises `ArtifactError` when there are none, or a file is missing, damaged or more than tensors."""
     with ExitStack() as stack:
-        if (folder / INDEX).is_file():
-            index = read_json(folder / INDEX)
-            try:
-                places = {str(name): folder / Path(file).name for name, file in index["weight_map"].items()}
-            except (KeyError, TypeError, AttributeError):
-                raise ArtifactError(folder / INDEX, "is not an index of shards (it has no weight_map)") from None
-            handles = {place: stack.enter_context(_open(place)) for place in sorted(set(places.values()))}
-            known = {place: set(handle.keys()) for place, handle in handles.items()}
-            for name, place in places.items():
-                if name not in known[place]:
-                    raise ArtifactError(place, f"has no weights named {name}, which {INDEX} places there")
-            yield Weights(folder, {name: handles[place] for name, place in places.items()})
-        elif (folder / FILE).is_file():
-            handle = stack.enter_context(_open(folder / FILE))
-            yield Weights(folder, dict.fromkeys(handle.keys(), handle))
-        elif any(folder.glob("*.bin")) or any(folder.glob("*.pt")):
-            raise ArtifactError(folder, "holds pickled weights, which could execute code when read; convert them to safetensors first")
-        else:
-            raise ArtifactError(folder, f"holds no weights (neither {FILE} nor {INDEX})")
+
+        def safe(path: Path) -> Mapping[str, Callable[[], Tensor]]:
+            handle = stack.enter_context(_open(path))
+            return {name: partial(handle.get_tensor, name) for name in handle.keys()}  # noqa: SIM118
+
+        for index, file, read in ((INDEX, FILE, safe), (OLD_INDEX, OLD_FILE, _unpickled)):
+            if (folder / index).is_file():
+                yield Weights(folder, _shards(folder / index, read))
+                return
+            if (folder / file).is_file():
+                yield Weights(folder, read(folder / file))
+                return
+        raise ArtifactError(folder, f"holds no weights (no {FILE} or {INDEX}, and no {OLD_FILE} either)")
+
+
+def _shards(index: Path, read: Callable[[Path], Mapping[str, Callable[[], Tensor]]]) -> dict[str, Callable[[], Tensor]]:
+    try:
+        places = {str(name): index.parent / Path(file).name for name, file in read_json(index)["weight_map"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise ArtifactError(index, "is not an index of shards (it has no weight_map)") from None
+    known = {place: read(place) for place in sorted(set(places.values()))}
+    for name, place in places.items():
+        if name not in known[place]:
+            raise ArtifactError(place, f"has no weights named {name}, which {index.name} places there")
+    return {name: known[place][name] for name, place in places.items()}
 
 
 def _open(path: Path) -> safe_open:
@@ -83,6 +115,24 @@ def _open(path: Path) -> safe_open:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise ArtifactError(path, f"is damaged or no safetensors file ({error})") from None
+
+
+def _unpickled(path: Path) -> dict[str, Callable[[], Tensor]]:
+    """The tensors of an old PyTorch file, read without running anything that may stand in it."""
+    if not path.is_file():
+        raise ArtifactError(path, "is missing")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a damaged file can raise nearly anything
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+        raise ArtifactError(path, f"is damaged, or a pickled object that is more than weights, which is never run ({why})") from None
+    if not isinstance(found, dict) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()):
+        raise ArtifactError(path, "is a pickled object other than weights by name")
+    return {name: partial(_itself, value.detach()) for name, value in found.items()}
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], shard_bytes: int = SHARD_BYTES) -> None:

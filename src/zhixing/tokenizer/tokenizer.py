@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,31 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import read_json, write_text
+from zhixing.tokenizer import framing
+from zhixing.tokenizer.framing import Framed
 
-END, PAD = "<|endoftext|>", "<|pad|>"
+END, PAD, MASK = "<|endoftext|>", "<|pad|>", "<|mask|>"
 _ENDS = (END, "</s>", "<|im_end|>", "<|end_of_text|>", "<eos>", "[SEP]")
 _PADS = (PAD, "<pad>", "[PAD]")
-_UNKNOWNS = ("[UNK]", "<unk>")
+_ENCODERS = (("[CLS]", "[SEP]", "[MASK]"), ("<s>", "</s>", "<mask>"))
+"""What opens and closes a text, and what hides a token of it, in BERT and in RoBERTa."""
+
+MASKS = (MASK, "[MASK]", "<mask>")
+"""What a hidden token is replaced by: our name, and those that other tokenizers have for it."""
+HOLES = ("<|prefix|>", "<|fim_prefix|>"), ("<|suffix|>", "<|fim_suffix|>"), ("<|middle|>", "<|fim_middle|>")
+"""Marks of a text to be filled in: what stands before the hole, what stands after it, what was in it."""
+
+
+def sentinel(number: int) -> tuple[str, str]:
+    """Names of the mark that stands for the hidden span of this number, ours and T5's."""
+    return f"<|span-{number}|>", f"<extra_id_{number}>"
+
+
+_OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
+"""Marks that `with_marks` may have added."""
+
+HIDDEN = "\ue000"
+"""Stands before the name of a token that must not come out of a text (see `sentencepiece`); a private-use character."""
 
 Kind = Literal["bpe", "unigram", "wordpiece", "char", "word"]
 
@@ -38,8 +59,14 @@ class Tokenizer:
         self.end = self._id(end)
         """Ends each document, and stands before the first."""
         self.pad = self.end if pad is None else self._id(pad)
+        self.cls, self.sep, self.mask = self._encoder_marks()
+        """What opens and closes a text for an encoder, and what hides a token; None for a tokenizer that was not made for one."""
+        self._frame = (
+            inner.post_processor if framing.marks(inner.post_processor) else framing.usual(self._inner, self.cls, self.sep, self.end)
+        )
         tree = json.loads(inner.to_str())
         model = tree["model"]
+        vocabulary = model["vocab"] if isinstance(model["vocab"], dict) else {piece for piece, _ in model["vocab"]}
         self.unknown: int | None = _unknown(inner, model)
         """What stands for text that the vocabulary does not cover; None where there is no such text."""
         self.kind: Kind = _kind(tree)
@@ -48,11 +75,66 @@ class Tokenizer:
         self.fingerprint: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
         """SHA-256 of its `tokenizer.json`, however that is laid out on disk."""
 
+        tree["added_tokens"] = [t for t in tree["added_tokens"] if not (_OURS.fullmatch(t["content"]) and t["content"] not in vocabulary)]
+        self.segmentation: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
+        """The same without marks that were added to a finished vocabulary: equal where the same text gets the same ids."""
+
+    def mark(self, names: Sequence[str]) -> int | None:
+        """The id of the first of these marks that the vocabulary has."""
+        spelled = (spelling for name in names for spelling in (name, HIDDEN + name))
+        return next((found for name in spelled if (found := self._inner.token_to_id(name)) is not None), None)
+
+    def need(self, names: Sequence[str]) -> int:
+        """Likewise. Raises `ArtifactError` where it has none of them."""
+        found = self.mark(names)
+        if found is None:
+            raise ArtifactError("tokenizer.json", f"has no mark {names[0]}; Tokenizer.with_marks adds it, as pretrain does by itself")
+        return found
+
+    def with_marks(self, names: Sequence[str]) -> Tokenizer:
+        """This tokenizer with more marks at the end of its vocabulary; the ids of all text stay as they are."""
+        inner = tokenizers.Tokenizer.from_str(self._inner.to_str())
+        inner.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in names])
+        return Tokenizer(inner, str(self._inner.id_to_token(self.end)), str(self._inner.id_to_token(self.pad)))
+
+    def marks(self) -> list[int]:
+        """Ids of all marks: they stand for no text."""
+        return sorted(i for i, token in self._inner.get_added_tokens_decoder().items() if token.special)
+
+    def token_bytes(self) -> list[bytes]:
+        """The UTF-8 bytes that each id stands for, in a text; a line end for marks and for what is unknown."""
+        tree = json.loads(self._inner.to_str())
+        level = "ByteLevel" in json.dumps([tree.get("pre_tokenizer"), tree.get("decoder")])
+        marks = {*self.marks(), self.unknown}
+        found = []
+        for number in range(self.vocabulary):
+            name = self._inner.id_to_token(number)
+            if number in marks or name is None:
+                found.append(b"\n")
+            elif level:
+                found.append(bytes(_BYTE_OF[c] for c in name) if all(c in _BYTE_OF for c in name) else name.encode("utf-8"))
+            elif self.kind == "wordpiece":
+                alone = name.startswith("##") or not name[0].isalnum() or name[0] >= "\u2e80"
+                found.append(name.removeprefix("##").encode("utf-8") if alone else f" {name}".encode())
+            elif byte := re.fullmatch(r"<0x([0-9A-F]{2})>", name):
+                found.append(bytes([int(byte[1], 16)]))
+            else:
+                found.append(name.replace("\u2581", " ").encode("utf-8"))
+        return found
+
     def _id(self, token: str) -> int:
         found: int | None = self._inner.token_to_id(token)
         if found is None:
             raise ArtifactError("tokenizer.json", f"has no token {token}")
         return found
+
+    def _encoder_marks(self) -> tuple[int | None, int | None, int | None]:
+        for names in _ENCODERS:
+            found = tuple(self._inner.token_to_id(name) for name in names)
+            if found[2] is not None or (found[0] is not None and names[0] == "[CLS]"):  # <s> alone is any decoder's
+                return found[0], found[1], found[2]
+        mask: int | None = self._inner.token_to_id(MASK)
+        return None, None, mask
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
@@ -61,16 +143,26 @@ class Tokenizer:
 
     @classmethod
     def adopt(cls, path: Path) -> Tokenizer:
-        """Open the tokenizer of a data folder, a run folder, a Hugging Face folder, or a `tokenizer.json` by itself."""
+        """Open the tokenizer of a data folder, a run folder, a Hugging Face folder, or a `tokenizer.json` by itself.
+
+        Of an old Hugging Face folder that has none, `vocab.txt` is read (WordPiece, BERT's), or `vocab.json` with `merges.txt` (byte-level
+        pairs, GPT-2's).
+        """
         path = Path(path)
         if path.is_file():
             return cls.load(path)
-        if not (path / "tokenizer.json").is_file():
-            raise ArtifactError(path, "holds no tokenizer.json")
-        inner, side = _read(path / "tokenizer.json"), path / "tokenizer_config.json"
+        side = path / "tokenizer_config.json"
         said = read_json(side) if side.is_file() else {}
         if not isinstance(said, dict):
             raise ArtifactError(side, "is not a tokenizer_config.json: it holds no names")
+        if (path / "tokenizer.json").is_file():
+            inner = _read(path / "tokenizer.json")
+        elif (path / "vocab.txt").is_file():
+            inner = framing.wordpiece(path / "vocab.txt", lowercase=bool(said.get("do_lower_case", True)))
+        elif (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
+            inner = framing.byte_pairs(path / "vocab.json", path / "merges.txt")
+        else:
+            raise ArtifactError(path, "holds no tokenizer.json, and no vocab.txt either")
         return cls._with_marks(inner, path, said)
 
     @classmethod
@@ -78,7 +170,9 @@ class Tokenizer:
         def first(names: tuple[str | None, ...]) -> str | None:
             return next((name for name in names if name and inner.token_to_id(name) is not None), None)
 
-        end = first((_named(said.get("eos_token")), *_ENDS))
+        # Where BERT's marks are all there, a text ends with one of them, whatever else stands unused in the vocabulary.
+        bert = all(inner.token_to_id(name) is not None for name in ("[CLS]", "[SEP]", "[PAD]"))
+        end = first((_named(said.get("eos_token")), *(("[SEP]",) if bert else ()), *_ENDS))
         if end is None:
             raise ArtifactError(path, f"its tokenizer has no mark for the end of a text (looked for {', '.join(_ENDS)})")
         return cls(inner, end, first((_named(said.get("pad_token")), *_PADS)))
@@ -97,6 +191,44 @@ class Tokenizer:
             return [encoding.ids for encoding in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
         except (UnicodeEncodeError, TypeError):
             raise InputError("text", "holds half of a surrogate pair, which no encoding can write") from None
+
+    def frame(self, texts: Sequence[str], pairs: Sequence[str] | None = None, longest: int | None = None) -> list[Framed]:
+        """Texts as an encoder reads them: with marks around, as the tokenizer's own file says ([CLS] a [SEP], [CLS] a [SEP] b [SEP]).
+
+        A tokenizer that knows no marks of this kind puts its mark for the end before, between and after: so documents follow one another.
+        pairs: second texts, one for each. longest: tokens that a row may have at most, marks included; of what is too long the end is cut
+        off, of a pair that of the longer text, and `dropped` says how many tokens. Raises `InputError` for a text that is none.
+        """
+        return framing.frame(self._frame, self._encodings(texts), None if pairs is None else self._encodings(pairs), longest)
+
+    def windows(self, question: str, text: str, longest: int, overlap: int) -> list[Framed]:
+        """A question beside a text of any length: as many rows of at most `longest` tokens as the text takes.
+
+        The question is whole in each; neighbouring rows share `overlap` tokens of the text. Raises `InputError` for a question that
+        leaves no room for more than the overlap.
+        """
+        [first], [second] = self._encodings([question]), self._encodings([text])
+        return framing.windows(self._frame, first, second, longest, overlap)
+
+    def _encodings(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
+        try:
+            return list(self._inner.encode_batch(list(texts), add_special_tokens=False))
+        except (UnicodeEncodeError, TypeError):
+            raise InputError("text", "is no text, or holds half of a surrogate pair, which no encoding can write") from None
+
+    def extended(self, words: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with more tokens, numbered from `vocabulary` on: words that it cuts into pieces now.
+
+        Words that are one token already are passed over. See `models.vocabulary.grow` for the model's part.
+        """
+        made = tokenizers.Tokenizer.from_str(self._inner.to_str())
+        for word in dict.fromkeys(words):
+            if not word.strip():
+                raise InputError("new token", f"{word!r} holds nothing to be seen")
+            if len(self.encode(word)) != 1 or self.encode(word)[0] == self.unknown:
+                made.add_tokens([framing.new_token(word)])
+        pad = None if self.pad == self.end else str(self._inner.id_to_token(self.pad))
+        return Tokenizer(made, str(self._inner.id_to_token(self.end)), pad)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; marks are left out."""
@@ -186,3 +318,15 @@ def _kind(tree: dict[str, Any]) -> Kind:
         case "BPE":
             return "bpe" if model["merges"] else "char"
     raise UserError(f"tokenizer.json: model {model.get('type')} is not known here; bpe, unigram, wordpiece, char and word are")
+
+
+def _byte_level() -> dict[str, int]:
+    """The byte that each character of a byte-level vocabulary stands for (Radford et al. 2019): printable ones for themselves, the others
+    for characters from 256 on.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_level()

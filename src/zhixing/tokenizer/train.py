@@ -38,7 +38,7 @@ PATTERN = (
 )
 _CUT = "\ue000"
 """Stands between the words of a Han run, in training only; a private-use character that texts do not hold (and is taken out if they do)."""
-_HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _LONGEST = 16  # characters of a token
 _BYTES = [f"<0x{i:02X}>" for i in range(256)]
 _WORDS = "<|words|>"
@@ -109,7 +109,7 @@ def _pre_split(*, training: bool) -> list[pre_tokenizers.PreTokenizer]:
 def _cut_words(texts: list[str]) -> Iterator[str]:
     """The texts with the words of Han runs kept apart."""
     for text in texts:
-        yield _HAN.sub(lambda run: _CUT + _CUT.join(rjieba.cut(run[0])) + _CUT, text.replace(_CUT, ""))
+        yield HAN.sub(lambda run: _CUT + _CUT.join(rjieba.cut(run[0])) + _CUT, text.replace(_CUT, ""))
 
 
 def _marks(*names: str) -> list[AddedToken]:
@@ -210,7 +210,7 @@ def _wordpiece(sample: list[str], vocabulary: int) -> Inner:
     common = ranked[: 3 * vocabulary // 4]
     rare = str.maketrans(dict.fromkeys(ranked[len(common) :], " "))
     # The trainer numbers the pieces that continue a word by chance, unless it is given them.
-    inside = sorted(f"##{c}" for c in common if c.isalnum() and not _HAN.match(c))
+    inside = sorted(f"##{c}" for c in common if c.isalnum() and not HAN.match(c))
     trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, min_frequency=2, special_tokens=[*names, *inside], show_progress=False)
     inner.train_from_iterator((text.translate(rare) for text in sample), trainer)
     pieces = inner.get_vocab()

@@ -27,7 +27,7 @@ from zhixing import device as devices
 from zhixing.config import Settings
 from zhixing.console import warn
 from zhixing.errors import ZhixingError
-from zhixing.objectives import Batch, Objective, cut, move
+from zhixing.objectives import Batch, Objective, cut, move, rows
 from zhixing.train.optim import Optimizer
 from zhixing.train.schedule import ScheduleSettings, factor
 
@@ -94,6 +94,9 @@ class Step:
     learning_rate: float
     """Factor of the schedule times the matrices' peak rate."""
     targets: int
+    """Predictions that the loss counts."""
+    tokens: int
+    """Tokens that the model has read."""
     seconds: float
     skipped: bool
     """Whether the update was skipped because loss or gradient was not finite."""
@@ -113,7 +116,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
         torch.manual_seed(settings.seed * 1_000_003 + state.step)
         state.model.train()
         batch = objective.batch(state.step, settings.batch)
-        targets = objective.targets(batch)
+        targets = max(1, objective.targets(batch))  # of a few short texts, none may be hidden
         if first:
             try:
                 loss = _gradients(state, objective, batch, targets, settings, device, number)
@@ -143,7 +146,8 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
                 f"loss or gradient was not finite {PATIENCE} steps in a row up to step {state.step}; "
                 "lower optim.learning_rate and optim.table_rate, or set train.precision=fp32, and start again from an earlier checkpoint"
             )
-        yield Step(state.step, mean, norm, rate * state.optimizer.rate, targets, time.perf_counter() - began, skipped=not finite)
+        seconds = time.perf_counter() - began
+        yield Step(state.step, mean, norm, rate * state.optimizer.rate, targets, objective.tokens(batch), seconds, skipped=not finite)
 
 
 def _gradients(
@@ -152,7 +156,7 @@ def _gradients(
     """Leave the gradient of the mean loss of the whole batch in the parameters; return that loss."""
     state.optimizer.zero_grad()
     total = torch.zeros((), device=device)
-    for part in cut(batch, min(settings.accumulate, settings.batch)):
+    for part in cut(batch, min(settings.accumulate, rows(batch))):
         with torch.autocast(device.type, number, enabled=number != torch.float32):
             loss = objective.loss(state.model, move(part, device)) / targets
         loss.backward()  # type: ignore[no-untyped-call]
@@ -168,18 +172,23 @@ def _average(state: State, decay: float) -> None:
 
 
 @torch.no_grad()
-def validate(state: State, objective: Objective, settings: TrainSettings, device: torch.device, rows: int, batches: int) -> float:
-    """Mean loss in nats a target over the first `batches` batches of a held-out objective, with the averaged weights if there are any."""
+def validate(
+    state: State, objective: Objective, settings: TrainSettings, device: torch.device, size: int, batches: int
+) -> dict[str, float]:
+    """Means over the targets of the first `batches` batches, of `size` rows, of a held-out objective: `loss` in nats and what else the
+    objective sums up. With the averaged weights if there are any.
+    """
     number = devices.dtype(settings.precision, device)
-    total, targets = torch.zeros((), dtype=torch.float64), 0
+    totals, targets = dict[str, float](), 0
     with averaged(state), uncompiled(state.model):
         state.model.eval()
         for step in range(batches):
-            batch = objective.batch(step, rows)
+            batch = objective.batch(step, size)
             targets += objective.targets(batch)
             with torch.autocast(device.type, number, enabled=number != torch.float32):
-                total += objective.loss(state.model, move(batch, device)).double().cpu()
-    return float(total) / max(1, targets)
+                for name, value in objective.sums(state.model, move(batch, device)).items():
+                    totals[name] = totals.get(name, 0.0) + float(value)
+    return {name: total / max(1, targets) for name, total in totals.items()}
 
 
 @contextmanager

@@ -13,12 +13,15 @@ Three kinds of parameter are told apart by where they are and what shape they ha
     matrices  two-dimensional weights of the trunk
     tables    the embedding and the output head
     vectors   gains and biases: never decayed
+
+With `layer_decay` d, parameters of layer n of a role's L layers move at d^(L-1-n) times their rate, embeddings at d^L, and what stands
+above the layers at the full rate (Howard & Ruder 2018, arXiv 1801.06146): of a trained model, the lower layers are to change less.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -26,7 +29,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zhixing.config import Settings
-from zhixing.errors import ArtifactError
+from zhixing.device import has_bf16
+from zhixing.errors import ArtifactError, SettingError
 
 
 class OptimSettings(Settings):
@@ -50,6 +54,10 @@ class OptimSettings(Settings):
     """AdamW: decay of the mean of squared gradients."""
     epsilon: float = Field(default=1e-8, gt=0)
     """AdamW: added to the denominator."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor of the rates from each layer to the one below it, the embedding lowest; 1: all layers move alike."""
+    frozen: tuple[str, ...] = ()
+    """Beginnings of names of parameters that do not move, such as `encoder.embedding` or `encoder.trunk.blocks.0.`."""
 
 
 # The quintic iteration of Jordan et al. 2024: its slope at 0 is as steep as convergence to [0.7, 1.2] allows.
@@ -58,13 +66,13 @@ _MOMENTUM_WARMUP = 300  # steps from 0.85 to the full momentum: early gradients 
 
 
 def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrices to a batch of matrices [N, rows, columns], by Newton-Schulz in bf16.
+    """The nearest semi-orthogonal matrices to a batch of matrices [N, rows, columns], by Newton-Schulz, in bf16 where the hardware has it.
 
     Singular values end within about [0.7, 1.2], which trains as well as exact ones (Jordan et al. 2024).
     """
     a, b, c = _QUINTIC
     tall = x.shape[-2] > x.shape[-1]
-    y = (x.mT if tall else x).to(torch.bfloat16)
+    y = (x.mT if tall else x).to(torch.bfloat16 if has_bf16(x.device) else torch.float32)
     y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = y @ y.mT
@@ -75,7 +83,7 @@ def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: matrices of one shape are stacked and share each Newton-Schulz product."""
 
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+    def __init__(self, params: list[nn.Parameter] | list[dict[str, object]], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -113,21 +121,31 @@ class Optimizer:
     """All parameters of a model under the optimizers that suit them, moved by one schedule factor."""
 
     def __init__(self, model: nn.Module, settings: OptimSettings) -> None:
+        """Raises `SettingError` when a name to freeze is none of the model's, or nothing is left to train.
+
+        Parameters to freeze lose `requires_grad`, so that no gradient is computed for them.
+        """
         self.names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}  # tied weights appear once
-        matrices, tables, vectors = _kinds(model)
-        s, decay = settings, settings.weight_decay
-        slow = [_group(tables, s.table_rate, 0.0 if s.kind == "muon" else decay), _group(vectors, s.vector_rate, 0.0)]
+        freeze(model, settings.frozen)
+        s, self.rate = settings, settings.learning_rate
+        rates = {"matrix": s.learning_rate, "table": s.table_rate, "vector": s.vector_rate}
+        decays = {"matrix": s.weight_decay, "table": 0.0 if s.kind == "muon" else s.weight_decay, "vector": 0.0}
+        groups: dict[tuple[str, float], list[nn.Parameter]] = defaultdict(list)
+        tops = _tops(list(self.names.values()))
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                groups[_kind(name, p), s.layer_decay ** _below(name, tops)].append(p)
+        matrices, others = list[dict[str, object]](), list[dict[str, object]]()
+        for (kind, share), params in groups.items():
+            one: dict[str, object] = {"params": params, "lr": rates[kind] * share, "weight_decay": decays[kind]}
+            (matrices if kind == "matrix" and s.kind == "muon" else others).append(one)
         self.parts: list[torch.optim.Optimizer] = []
-        self.rate = s.learning_rate
-        if s.kind == "muon" and matrices:
-            self.parts.append(Muon(matrices, s.learning_rate, s.momentum, decay))
-        elif matrices:
-            slow.append(_group(matrices, s.learning_rate, decay))
-        slow = [group for group in slow if group["params"]]
-        if s.kind == "sgd":
-            self.parts.append(torch.optim.SGD(slow, momentum=s.momentum, nesterov=s.momentum > 0))
-        else:
-            self.parts.append(torch.optim.AdamW(slow, betas=(s.beta1, s.beta2), eps=s.epsilon, fused=True))
+        if matrices:
+            self.parts.append(Muon(matrices, s.learning_rate, s.momentum, s.weight_decay))
+        if others and s.kind == "sgd":
+            self.parts.append(torch.optim.SGD(others, momentum=s.momentum, nesterov=s.momentum > 0))
+        elif others:
+            self.parts.append(torch.optim.AdamW(others, betas=(s.beta1, s.beta2), eps=s.epsilon, fused=True))
         for part in self.parts:
             for group in part.param_groups:
                 group["peak"] = group["lr"]
@@ -168,24 +186,43 @@ class Optimizer:
             owner[p].state[p][field] = value.to(p.device if value.ndim or p.is_cuda else "cpu").clone()
 
 
-def _group(params: list[nn.Parameter], rate: float, decay: float) -> dict[str, object]:
-    return {"params": params, "lr": rate, "weight_decay": decay}
+def freeze(model: nn.Module, beginnings: tuple[str, ...]) -> None:
+    """Take the gradient from parameters whose names begin so. Raises `SettingError` for a beginning that none has, or that all have."""
+    names = [name for name, _ in model.named_parameters()]
+    for beginning in beginnings:
+        if not any(name.startswith(beginning) for name in names):
+            raise SettingError(
+                "optim.frozen", f"names {beginning!r}, with which no parameter begins; they are like {names[0]}, {names[-1]}"
+            )
+    for name, p in model.named_parameters():
+        if name.startswith(beginnings):
+            p.requires_grad_(False)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise SettingError("optim.frozen", "leaves nothing to train")
 
 
-def _kinds(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-    """Parameters as (matrices, tables, vectors)."""
-    matrices: list[nn.Parameter] = []
-    tables: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for name, p in _trainable(model):
-        if p.ndim < 2:
-            vectors.append(p)
-        elif ".trunk." in f".{name}":
-            matrices.append(p)
-        else:
-            tables.append(p)
-    return matrices, tables, vectors
+def _kind(name: str, p: nn.Parameter) -> str:
+    return "vector" if p.ndim < 2 else "matrix" if ".trunk." in f".{name}" else "table"
 
 
-def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+_LAYER = re.compile(r"^(.*?)\.(?:blocks|layers)\.(\d+)\.")
+_ROLE = re.compile(r"(?:^|\.)(encoder|decoder)\.")
+
+
+def _tops(names: list[str]) -> dict[str, int]:
+    """Number of layers of each role."""
+    tops: dict[str, int] = defaultdict(int)
+    for name in names:
+        if (found := _LAYER.match(name)) and (role := _ROLE.search(name)):
+            tops[role[1]] = max(tops[role[1]], int(found[2]) + 1)
+    return tops
+
+
+def _below(name: str, tops: dict[str, int]) -> int:
+    """How many layers of its role stand above a parameter: none for what comes after the layers, all for embeddings."""
+    role = _ROLE.search(name)
+    if role is None:
+        return 0
+    if found := _LAYER.match(name):
+        return tops[role[1]] - 1 - int(found[2])
+    return tops[role[1]] if "embedding" in name or ".trunk." not in f".{name}" else 0

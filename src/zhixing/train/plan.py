@@ -18,18 +18,19 @@ from typing import Any
 import torch
 
 from zhixing import device as devices
+from zhixing import objectives
 from zhixing.config import Result, resolve
 from zhixing.console import count, duration
 from zhixing.errors import SettingError
 from zhixing.files import human_bytes
-from zhixing.models import build, flops_per_token, parameters
-from zhixing.models.shapes import DecoderModel
-from zhixing.objectives.causal import Causal
+from zhixing.models import Model, build, parameters
+from zhixing.objectives import Objective, with_marks
 from zhixing.store import Samples, Store
+from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train import preflight, size
 from zhixing.train.loop import State, train, validate
 from zhixing.train.optim import Optimizer
-from zhixing.train.recipe import Recipe
+from zhixing.train.recipe import Recipe, usual_kind
 
 SHARE_OF_VALIDATION = 0.04
 """Share of a run's time that validations may take."""
@@ -62,7 +63,8 @@ class Plan(Result):
     peak_flops: float
     mfu: float
     """Model FLOP utilisation: share of the measured peak of a matrix product that the training step reaches."""
-    expected_bits_per_byte: float
+    expected_bits_per_byte: float | None
+    """None where the objective is not to write text from left to right."""
     device: str
     precision: str
     warnings: list[str]
@@ -72,14 +74,17 @@ class Plan(Result):
     def lines(self) -> Iterator[str]:
         """The plan for the terminal."""
         model, bits = self.settings["model"], self.expected_bits_per_byte
-        shape = f"{model['layers']} layers x {model['width']}"
-        yield f"model       {model['kind']}, {shape}, {count(self.parameters)} parameters, vocabulary {self.vocabulary}"
+        layers = model["layers"] if "layers" in model else f"{model['encoder_layers']} + {model['decoder_layers']}"
+        yield f"objective   {self.settings['objective']['kind']}"
+        shape = f"{model['kind']}, {layers} layers x {model['width']}"
+        yield f"model       {shape}, {count(self.parameters)} parameters, vocabulary {self.vocabulary}"
         yield f"training    {self.steps} steps of {self.batch_tokens} tokens, {count(self.tokens)} tokens in all"
         yield f"data        {self.epochs:.2f} epochs, {self.tokens_per_parameter:.1f} tokens a parameter"
         yield f"time        {duration(self.seconds)} ({self.step_seconds:.3g} s a step, {count(self.tokens_per_second)} tokens/s)"
         yield f"memory      {human_bytes(self.memory_bytes)} of {human_bytes(self.available_bytes)} available"
         yield f"machine     {self.device} in {self.precision}: {count(self.peak_flops)}FLOP/s measured, {self.mfu:.0%} of it used"
-        yield f"expected    about {bits:.2f} bits per byte"
+        if bits is not None:
+            yield f"expected    about {bits:.2f} bits per byte"
         yield from (f"warning     {text}" for text in self.warnings)
 
 
@@ -94,16 +99,21 @@ class Trial:
     memory: int
 
 
+Base = Callable[[Recipe, int], Model]
+"""Makes the model to start from, given the recipe and how many ids it is to know."""
+
+
 def make(
     train_store: Store,
     valid_store: Store,
+    tokenizer: Tokenizer,
     minutes: float | None,
     device: torch.device,
     chosen: Mapping[str, Any],
-    base: Callable[[], DecoderModel] | None = None,
+    base: Base | None = None,
     spent: float = 0.0,
-) -> tuple[Plan, Recipe]:
-    """Derive, try out and forecast; returns the plan and its recipe.
+) -> tuple[Plan, Recipe, Tokenizer]:
+    """Derive, try out and forecast; returns the plan, its recipe, and the tokenizer with the marks that the objective needs.
 
     minutes: for the whole run, of which `spent` seconds are gone; None where `train.steps` is among the settings in `chosen`.
     base: makes the model to start from, where there is one.
@@ -116,7 +126,8 @@ def make(
     if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise SettingError("minutes", f"must be a positive number, not {minutes}")
     # The user's own mistakes first, before anything is measured.
-    resolve(Recipe, chosen, {"schedule.warmup": 0, **size.fitting_heads(chosen)})
+    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual_kind(chosen), **size.fitting_heads(chosen)})
+    objectives.refuse_pairs(first.objective)
     context = int(chosen.get("objective.context", 256))
     if "objective.context" in chosen:
         for store in (train_store, valid_store):
@@ -125,16 +136,18 @@ def make(
     peak = devices.matmul_peak(device, number)
     memory = devices.available_memory(device)
     rate = size.measure_rate(device, number, context)
-    data = size.Data(train_store.tokens, train_store.vocabulary)
+    data = size.Data(train_store.tokens, tokenizer.vocabulary)
     seconds = minutes * 60 if minutes is not None else 600.0
     derived = size.derive(chosen, rate, seconds, data, device, memory)
     if minutes is None:
         derived["schedule.warmup"] = min(40, int(chosen["train.steps"]) // 10)
     draft = resolve(Recipe, chosen, {"train.steps": 1 << 30, **derived})
-    refuse_too_large(draft, train_store.vocabulary, memory)
-    objective = Causal(Samples(train_store, draft.objective.context, draft.train.seed, draft.objective.document_mask), draft.objective)
-    held_out = Causal(Samples(valid_store, draft.objective.context, 0, draft.objective.document_mask), draft.objective)
-    trial = attempt(draft, objective, held_out, train_store.vocabulary, device, base)
+    tokenizer = with_marks(draft.objective, tokenizer)
+    vocabulary = tokenizer.vocabulary
+    refuse_too_large(draft, vocabulary, memory)
+    objective = objectives.make(draft.objective, train_store, draft.train.seed, tokenizer)
+    held_out = objectives.make(draft.objective, valid_store, 0, tokenizer)
+    trial = attempt(draft, objective, held_out, vocabulary, device, base)
 
     rows_validated = max(1, min(draft.train.validate_tokens // draft.objective.context, held_out.samples.per_epoch))
     validation = rows_validated * trial.validation_seconds
@@ -157,18 +170,20 @@ def make(
             "schedule.warmup": min(40, steps // 10),
         }
     recipe = resolve(Recipe, chosen, derived)
-    batch = recipe.train.batch * recipe.objective.context
-    weights = parameters(recipe.model, train_store.vocabulary)
-    flops = flops_per_token(recipe.model, train_store.vocabulary, recipe.objective.context)
+    row, context = recipe.objective.row, recipe.objective.context
+    batch = round(recipe.train.batch * row.tokens)
+    weights = parameters(recipe.model, vocabulary, recipe.shape)
+    flops = size.work(recipe.model, vocabulary, context, recipe.shape, row)
     tokens = recipe.train.steps * batch
-    bytes_per_token = train_store.bytes / max(1, train_store.tokens)
+    text = recipe.train.steps * recipe.train.batch * context
+    bits = size.expected_bits_per_byte(flops / 6, text * train_store.bytes / max(1, train_store.tokens), train_store.bytes)
     plan = Plan(
         parameters=weights,
-        vocabulary=train_store.vocabulary,
+        vocabulary=vocabulary,
         tokens=tokens,
         steps=recipe.train.steps,
         batch_tokens=batch,
-        epochs=tokens / train_store.tokens,
+        epochs=text / train_store.tokens,
         tokens_per_parameter=tokens / weights,
         seconds=total,
         step_seconds=trial.step_seconds,
@@ -179,18 +194,18 @@ def make(
         flops_per_token=flops,
         peak_flops=peak,
         mfu=flops * batch / trial.step_seconds / peak,
-        expected_bits_per_byte=size.expected_bits_per_byte(flops / 6, tokens * bytes_per_token, train_store.bytes),
+        expected_bits_per_byte=bits if recipe.objective.kind == "causal" else None,
         device=str(device),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16"}[number],
-        warnings=preflight.findings(train_store, valid_store, tokens, weights),
+        warnings=preflight.findings(train_store, valid_store, text, weights),
         settings=recipe.model_dump(),
     )
-    return plan, recipe
+    return plan, recipe, tokenizer
 
 
 def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:
     """Raise `SettingError` when settings made by hand need more memory than there is, by an estimate from below."""
-    weights = size.trained_numbers(recipe.model, vocabulary) * 12  # weight, gradient and one moment, four bytes each
+    weights = size.trained_numbers(recipe.model, vocabulary, recipe.shape) * 12  # weight, gradient and one moment, four bytes each
     if weights > memory:
         raise SettingError("model.width", f"and its like need {human_bytes(weights)} of memory, of which there are {human_bytes(memory)}")
     rows = -(-recipe.train.batch // recipe.train.accumulate)
@@ -204,9 +219,7 @@ def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:
         )
 
 
-def attempt(
-    recipe: Recipe, objective: Causal, held_out: Causal, vocabulary: int, device: torch.device, base: Callable[[], DecoderModel] | None
-) -> Trial:
+def attempt(recipe: Recipe, objective: Objective, held_out: Objective, vocabulary: int, device: torch.device, base: Base | None) -> Trial:
     """Run the first steps of a training for some seconds and throw them away."""
     state = begin(recipe, vocabulary, device, base)
     began = time.perf_counter()
@@ -223,20 +236,12 @@ def attempt(
     return Trial(times[0], usual, validation, devices.peak_memory(device))
 
 
-def begin(
-    recipe: Recipe,
-    vocabulary: int,
-    device: torch.device,
-    base: Callable[[], DecoderModel] | None = None,
-    lay: Callable[[torch.Tensor], None] | None = None,
-) -> State:
-    """A training before its first step: initial weights from the recipe's seed, or those of `base`; `lay` changes the embedding [V, D]."""
+def begin(recipe: Recipe, vocabulary: int, device: torch.device, base: Base | None = None) -> State:
+    """A training before its first step: initial weights from the recipe's seed, or those of `base`."""
     torch.manual_seed(recipe.train.seed)
     if base is None:
         with torch.device(device):
-            model = build(recipe.model, vocabulary)
+            model = build(recipe.model, vocabulary, recipe.shape)
     else:
-        model = base().to(device)
-    if lay is not None:
-        lay(model.decoder.embedding.weight)  # type: ignore[union-attr, arg-type]
+        model = base(recipe, vocabulary).to(device)
     return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)

@@ -5,6 +5,7 @@
     linear       1 -> final
     cosine       final + (1 - final) (1 + cos(pi t)) / 2                                    (Loshchilov & Hutter 2017)
     exponential  final^t
+    inverse-sqrt sqrt(warmup / step), but not below final                                   (Vaswani et al. 2017)
     wsd          1, then linear to final over the last `cooldown` share of the steps        (Zhai et al. 2022; Hu et al. 2024)
 
 with t in [0, 1] the share of the steps after the warm-up that are done.
@@ -23,14 +24,14 @@ from zhixing.config import Settings
 class ScheduleSettings(Settings):
     """How the learning rate moves over a run."""
 
-    kind: Literal["wsd", "constant", "linear", "cosine", "exponential"] = "wsd"
-    """wsd (warm-up, stable, decay), constant, linear, cosine or exponential."""
+    kind: Literal["wsd", "constant", "linear", "cosine", "exponential", "inverse-sqrt"] = "wsd"
+    """wsd (warm-up, stable, decay), constant, linear, cosine, exponential or inverse-sqrt."""
     warmup: int = Field(default=40, ge=0)
     """Steps over which the rate rises from near zero."""
     cooldown: float = Field(default=0.6, ge=0, le=1)
     """wsd: share of the steps over which the rate falls at the end."""
     final: float = Field(default=0.0, ge=0, le=1)
-    """Factor that is reached at the last step."""
+    """Factor that is reached at the last step; with inverse-sqrt, the least."""
 
     @model_validator(mode="after")
     def _exponential_needs_a_floor(self) -> ScheduleSettings:
@@ -54,6 +55,8 @@ def factor(step: int, steps: int, settings: ScheduleSettings) -> float:
             return final + (1 - final) * (1 + math.cos(math.pi * share)) / 2
         case "exponential":
             return float(final**share)
+        case "inverse-sqrt":  # the peak is at the first step after the warm-up, whatever that is
+            return max(final, math.sqrt((settings.warmup + 1) / (step + 1)))
         case "wsd":
             left = (steps - step) / max(1e-9, settings.cooldown * steps)
             return final + (1 - final) * min(1.0, left)

@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from zhixing import device as devices
 from zhixing.config import resolve
-from zhixing.models import Architecture, build, flops_per_token
-from zhixing.models.llama import LlamaSettings
-from zhixing.train.recipe import Recipe
+from zhixing.models import Architecture, LlamaSettings, Shape, build, flops_per_token
+from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
+from zhixing.objectives import Row
+from zhixing.train.recipe import Recipe, usual_kind
 
 WIDTHS = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048)
 _ALPHA, _BETA, _A, _B = 0.34, 0.28, 406.4, 410.7
@@ -60,6 +62,7 @@ def measure_rate(device: torch.device, number: torch.dtype, context: int, second
         settings = LlamaSettings(layers=1, width=width, heads=max(1, width // HEAD))
         with torch.device(device):
             model = build(settings, 256)
+        assert isinstance(model, DecoderModel)
         ids = torch.randint(256, (max(1, 2048 // context), context), device=device)
         flops = flops_per_token(settings, 256, context) * ids.numel()
         best, began, rounds = 0.0, time.perf_counter(), 0
@@ -84,6 +87,32 @@ class Data:
     vocabulary: int
 
 
+def work(settings: Architecture, vocabulary: int, context: int, shape: Shape, row: Row) -> float:
+    """Floating-point operations of training a token that is read, forward and backward, averaged over a row.
+
+    The head counts where there is a target. Of an encoder-decoder each role counts for the tokens that it reads; attention is then
+    about half of what `flops_per_token` has for a token of either.
+    """
+    head = 6.0 * settings.width * vocabulary
+    if shape != "encoder-decoder":
+        return flops_per_token(settings, vocabulary, context, shape) - head * (1 - row.targets / row.tokens)
+    of_encoder, of_decoder = _matrices(settings, vocabulary)
+    attention = flops_per_token(settings, vocabulary, context, shape) - flops_per_token(settings, vocabulary, 0, shape)
+    target = row.tokens - row.source
+    return (6.0 * (of_encoder * row.source + of_decoder * target) + head * row.targets) / row.tokens + attention / 2
+
+
+def _matrices(settings: Architecture, vocabulary: int) -> tuple[int, int]:
+    """Numbers in the matrices of an encoder-decoder's two trunks."""
+    with torch.device("meta"):
+        model = build(settings, vocabulary, "encoder-decoder")
+    assert isinstance(model, EncoderDecoderModel)
+    return tuple(  # type: ignore[return-value]
+        sum(p.numel() for name, p in role.named_parameters() if p.ndim > 1 and name.startswith("trunk."))
+        for role in (model.encoder, model.decoder)
+    )
+
+
 def effective_tokens(tokens: float, unique: float) -> float:
     """What `tokens` read from `unique` different ones are worth in new tokens."""
     if tokens <= unique:
@@ -96,28 +125,43 @@ def expected_loss(parameters: float, tokens: float, unique: float) -> float:
     return float(_A / parameters**_ALPHA + _B / effective_tokens(tokens, unique) ** _BETA)
 
 
-def shape(width: int) -> dict[str, int]:
-    """Layers and heads that go with a width: 64 of width a layer, as in nanochat, and no fewer than three layers."""
-    return {"layers": max(3, min(32, round(width / 64))), "width": width, "heads": max(2, width // HEAD)}
+def proportions(kind: str, width: int) -> dict[str, int]:
+    """Layers and heads that go with a width: 64 of width a layer, as in nanochat, and no fewer than three layers; a third of an
+    encoder-decoder's are the decoder's; two or three recurrent layers.
+    """
+    layers, heads = max(3, min(32, round(width / 64))), max(2, width // HEAD)
+    match kind:
+        case "marian":
+            return {"encoder_layers": layers - layers // 3, "decoder_layers": layers // 3, "width": width, "heads": heads}
+        case "rnn":
+            return {"layers": 2 if width < 512 else 3, "width": width}
+        case "cnn":
+            return {"layers": layers, "width": width}
+    return {"layers": layers, "width": width, "heads": heads}
 
 
 def fitting_heads(chosen: Mapping[str, Any]) -> dict[str, int]:
     """The number of heads that goes with a width that the user has set: the most of at least `HEAD` each that divide it."""
-    width = chosen.get("model.width")
-    if chosen.get("model.kind", "llama") != "llama" or not isinstance(width, int) or {"model.heads", "model.head_width"} & set(chosen):
+    width, kind = chosen.get("model.width"), {**usual_kind(chosen), **chosen}.get("model.kind")
+    if kind in ("rnn", "cnn") or not isinstance(width, int) or {"model.heads", "model.head_width"} & set(chosen):
         return {}
     return {"model.heads": next((heads for heads in range(width // HEAD, 1, -1) if width % (2 * heads) == 0), 1)}
 
 
-def choose(rate: Rate, seconds: float, data: Data, context: int, memory: float, tied: bool) -> LlamaSettings:
-    """The shape with the least expected loss among those that fit into time and memory."""
-    best: tuple[float, LlamaSettings] | None = None
+def choose(
+    kind: str, fixed: Mapping[str, Any], shape: Shape, row: Row, rate: Rate, seconds: float, data: Data, memory: float
+) -> Architecture:
+    """The architecture of this kind with the least expected loss among those that fit into time and memory.
+
+    fixed: settings of it that do not depend on its size.
+    """
+    best: tuple[float, Architecture] | None = None
     for width in WIDTHS:
-        settings = LlamaSettings(**shape(width), tied=tied)
-        weights = trained_numbers(settings, data.vocabulary)
+        settings = TypeAdapter[Architecture](Architecture).validate_python({"kind": kind, **fixed, **proportions(kind, width)})
+        weights = trained_numbers(settings, data.vocabulary, shape)
         if best is not None and weights * 16 > memory / 2:  # weight, gradient, two moments: 16 bytes each
             break
-        tokens = seconds * rate.at(width) / flops_per_token(settings, data.vocabulary, context)
+        tokens = seconds * rate.at(width) / work(settings, data.vocabulary, int(row.tokens), shape, row)
         loss = expected_loss(weights, tokens, data.tokens)
         if best is None or loss < best[0]:
             best = loss, settings
@@ -125,9 +169,9 @@ def choose(rate: Rate, seconds: float, data: Data, context: int, memory: float, 
     return best[1]
 
 
-def trained_numbers(settings: Architecture, vocabulary: int) -> float:
-    """Parameters that each token is multiplied with: those of the trunk's matrices and of the head."""
-    return flops_per_token(settings, vocabulary, 0) / 6
+def trained_numbers(settings: Architecture, vocabulary: int, shape: Shape) -> float:
+    """Parameters that a token is multiplied with: those of the trunks' matrices and of the head."""
+    return flops_per_token(settings, vocabulary, 0, shape) / 6
 
 
 def batch_tokens(tokens: float) -> int:
@@ -139,16 +183,24 @@ def derive(chosen: Mapping[str, Any], rate: Rate, seconds: float, data: Data, de
     """Settings for a run of about `seconds`, as dotted names; the number of steps is left to a trial of the result."""
     cuda = device.type == "cuda"
     context = int(chosen.get("objective.context", min(1024 if cuda else 256, max(8, data.tokens // 16))))
-    derived: dict[str, Any] = {"objective.context": context}
-    if not {"model.layers", "model.width", "model.kind", "model.heads"} & set(chosen):
-        model = choose(rate, seconds, data, context, memory, tied=bool(chosen.get("model.tied", False)))
-        derived |= {"model.layers": model.layers, "model.width": model.width, "model.heads": model.heads}
-    derived |= {"model.tied": False, **fitting_heads(chosen)}
+    derived: dict[str, Any] = {"objective.context": context, **usual_kind(chosen)}
+    of_objective = {name: value for name, value in {**derived, **chosen}.items() if name.startswith(("objective.", "model.kind"))}
+    objective = resolve(Recipe, of_objective).objective
+    shape, row = objective.shape, objective.row
+    if shape == "decoder":
+        derived["model.tied"] = False
+    kind = str(of_objective["model.kind"])
+    if not {"model.layers", "model.encoder_layers", "model.decoder_layers", "model.width", "model.heads"} & set(chosen):
+        free = ("model.kind", "model.dropout")
+        fixed = {n.removeprefix("model."): v for n, v in {**derived, **chosen}.items() if n.startswith("model.") and n not in free}
+        model = choose(kind, fixed, shape, row, rate, seconds, data, memory)
+        derived |= {f"model.{name}": getattr(model, name) for name in proportions(kind, model.width)}
+    derived |= fitting_heads(chosen)
     width = int({**derived, **chosen}.get("model.width", 384))
-    model_settings = resolve(Recipe, {k: v for k, v in chosen.items() if k.startswith("model.")}, derived).model
-    flops = flops_per_token(model_settings, data.vocabulary, context)
+    model_settings = resolve(Recipe, {k: v for k, v in chosen.items() if k.startswith(("model.", "objective."))}, derived).model
+    flops = work(model_settings, data.vocabulary, context, shape, row)
     tokens = seconds * rate.at(width) / flops
-    epochs = tokens / data.tokens
+    epochs = tokens * context / row.tokens / data.tokens
     rows = max(1, int(chosen.get("train.batch", batch_tokens(tokens) // context)))
     micro = max(1, int(memory / 4 / token_memory(model_settings, data.vocabulary)) // context)
     # Rates measured at width 128 (benchmarks/results/); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).

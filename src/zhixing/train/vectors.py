@@ -1,21 +1,23 @@
-"""Word vectors that `embed` wrote as the beginning of a model's embedding."""
+"""Word vectors that `embed` wrote as the beginning of a new model's embedding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from zhixing.embeddings.initial import initial, rows
 from zhixing.embeddings.vectors import Vectors
 from zhixing.errors import SettingError
-from zhixing.files import MANIFEST, sha256
+from zhixing.models import Model, build
 from zhixing.store import Store
 from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.train.plan import Base
+from zhixing.train.recipe import Recipe
 
 LOOKED_AT = 5_000_000
 """Tokens of the text in which the tokens that begin with a vector are counted."""
@@ -29,21 +31,25 @@ def fitting(folder: Path, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {"model.width": width}
 
 
-def covered_by(folder: Path, tokenizer: Tokenizer, store: Store) -> dict[str, Any]:
-    """Where the vectors come from, the share of all tokens that begin with one, and the share that these have of the text."""
+def covered(folder: Path, tokenizer: Tokenizer, store: Store) -> tuple[float, float]:
+    """The share of all tokens that begin with a vector, and the share that these have of the text."""
     known = rows(Vectors.open(folder), tokenizer) >= 0
-    counts = np.bincount(store.read(0, min(store.tokens, LOOKED_AT)), minlength=tokenizer.vocabulary)
-    shares = {"tokens": float(known.mean()), "text": float(counts[known].sum() / counts.sum())}
-    return {"path": str(folder.resolve()), "manifest": sha256(folder / MANIFEST), **shares}
+    counts = np.bincount(store.read(0, min(store.tokens, LOOKED_AT)), minlength=len(known))[: len(known)]
+    return float(known.mean()), float(counts[known].sum() / counts.sum())
 
 
-def table(folder: Path, tokenizer: Tokenizer) -> Callable[[Tensor], None]:
-    """A function that lays the vectors into an embedding [V, D] in place, at the deviation that it has."""
+def beginning(folder: Path, tokenizer: Tokenizer) -> Base:
+    """Makes new models whose embeddings begin with the vectors, at the deviation that embeddings have there."""
     vectors = Vectors.open(folder)
 
-    def lay(weight: Tensor) -> None:
-        made, _ = initial(vectors, tokenizer, weight.detach().float().cpu().numpy())
-        with torch.no_grad():
-            weight.copy_(torch.from_numpy(made))
+    def make(recipe: Recipe, vocabulary: int) -> Model:
+        model = build(recipe.model, vocabulary, recipe.shape)
+        roles = [getattr(model, name) for name in ("encoder", "decoder") if hasattr(model, name)]
+        for embedding in {id(role.embedding): role.embedding for role in roles}.values():  # the roles may share one
+            assert isinstance(embedding, nn.Embedding)
+            made, _ = initial(vectors, tokenizer, embedding.weight.detach().numpy())
+            with torch.no_grad():
+                embedding.weight.copy_(torch.from_numpy(made))
+        return model
 
-    return lay
+    return make

@@ -114,7 +114,7 @@ def embed(
     _refuse(texts, data, asked, chosen)
     train.gensim(asked.vectors)  # complains when it is missing, before text is read
     words = [*(nearest or []), *(analogy or [])]
-    request = {**_request(texts, data), "settings": asked.model_dump(), "words": words, "text": text_format, "zhixing": __version__}
+    request = {**_request(texts, data, asked), "settings": asked.model_dump(), "words": words, "text": text_format, "zhixing": __version__}
     with resumable_folder(out, "vectors", request, _worth) as work:
         if not (work / LINES).is_file():
             _write_lines(texts, data, asked, work, workers)
@@ -182,17 +182,19 @@ def _worth(work: Path) -> bool:
     return (work / LINES).is_file() or any(work.glob(SEGMENTS))
 
 
-def _request(texts: Sequence[str], data: Path | None) -> dict[str, Any]:
+def _request(texts: Sequence[str], data: Path | None, asked: EmbedSettings) -> dict[str, Any]:
     """What tells that the same text is meant."""
     from zhixing.corpus import fetch
     from zhixing.corpus.collect import stamp
     from zhixing.corpus.readers import STDIN, expand
+    from zhixing.corpus.supplies import named_files
 
     if data is not None:
         return {"inputs": [str(data), sha256(data / MANIFEST)]}
     sources = expand(fetch.resolve(texts))
     typed = any(str(source.path) == STDIN for source in sources)  # it cannot be read again: never the same request
-    return {"inputs": [stamp(source) for source in sources], "stdin": time.time() if typed else None}
+    named = [stamp(source) for source in named_files(asked)]
+    return {"inputs": [stamp(source) for source in sources], "named": named, "stdin": time.time() if typed else None}
 
 
 def _write_lines(texts: Sequence[str], data: Path | None, asked: EmbedSettings, work: Path, workers: int | None) -> None:

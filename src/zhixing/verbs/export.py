@@ -25,15 +25,18 @@ class ExportResult(Result):
     """Greatest difference of logits between the other program and us."""
     tokens: int
     """Tokens that were compared."""
+    greedy: bool
+    """Whether it writes text, and greedy continuations were found the same."""
 
     def lines(self) -> Iterator[str]:
         """Where it is and how near it comes."""
         yield f"{self.folder}: {self.family}, {human_bytes(self.bytes)}"
-        yield f"logits differ by at most {self.difference:.1e} over {self.tokens} tokens; greedy continuations are the same"
+        greedy = "; greedy continuations are the same" if self.greedy else ""
+        yield f"logits differ by at most {self.difference:.1e} over {self.tokens} tokens{greedy}"
 
 
 def export(
-    run: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name."],
     *,
     to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...)."] = "hf",
     out: Annotated[Path | None, "Folder to write; default: beside the run, its name with -hf."] = None,
@@ -53,4 +56,12 @@ def export(
 
     loaded = open_model(run, "cpu")
     done = huggingface.write(place, loaded.model, loaded.tokenizer, loaded.context, settings=loaded.model.settings)
-    return ExportResult(folder=place, to=to, family=done.family, bytes=done.bytes, difference=done.difference, tokens=done.tokens)
+    return ExportResult(
+        folder=place,
+        to=to,
+        family=done.family,
+        bytes=done.bytes,
+        difference=done.difference,
+        tokens=done.tokens,
+        greedy=loaded.model.shape == "decoder",
+    )

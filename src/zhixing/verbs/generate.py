@@ -101,7 +101,7 @@ def generate(
     streams = [TextStream(tokenizer, ids, stop) for ids in rows]
     written, counts, finish = [""] * len(rows), [0] * len(rows), [""] * len(rows)
     show = _in_order(stream, texts) if stream else None
-    sampler = Sampler(loaded.model, rows, settings, context=loaded.context, end=tokenizer.end)
+    sampler = Sampler(loaded.decoder_for("generate"), rows, settings, context=loaded.context, end=tokenizer.end)
     for step in sampler:
         for row, token in step:
             counts[row] += 1

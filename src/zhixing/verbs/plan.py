@@ -16,7 +16,9 @@ def plan(
     data: Annotated[Path, "A data folder that `prepare` wrote."],
     *,
     minutes: Annotated[float | None, "Minutes that the whole run may take; 10 when neither they nor train.steps are given."] = None,
-    base: Annotated[Path | None, "A run or Hugging Face folder whose weights to start from."] = None,
+    base: Annotated[Path | None, "A run or Hugging Face folder, or a model by its name, whose weights to start from."] = None,
+    base_encoder: Annotated[Path | None, "Likewise, for the encoder of an encoder-decoder."] = None,
+    base_decoder: Annotated[Path | None, "Likewise, for the decoder of an encoder-decoder."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
@@ -28,11 +30,12 @@ def plan(
     chosen = gather(config, settings)
 
     from zhixing import device as devices
+    from zhixing.start import start
     from zhixing.store import Store
     from zhixing.train.plan import make
-    from zhixing.verbs.pretrain import starting_point
+    from zhixing.verbs.pretrain import bases_of
 
     target = devices.pick(device)
     train, valid = Store.open(Path(data), "train"), Store.open(Path(data), "valid")
-    start, given = starting_point(base, Path(data), chosen)
-    return make(train, valid, minutes, target, given, start)[0]
+    begun = start(bases_of({"whole": base, "encoder": base_encoder, "decoder": base_decoder}), Path(data), chosen)
+    return make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base)[0]

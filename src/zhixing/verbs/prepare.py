@@ -76,7 +76,9 @@ def prepare(
     texts: Annotated[list[str], "Files, folders, globs, corpus names (see `zhixing get`), or - for standard input."],
     *,
     out: Annotated[Path, "The data folder to write."],
-    tokenizer: Annotated[Path | None, "A tokenizer.json, or a folder with one, to use instead of training one."] = None,
+    tokenizer: Annotated[
+        Path | None, "A tokenizer.json, a folder with one, or a model by its name, to use instead of training one."
+    ] = None,
     vocabulary: Annotated[int | None, "Number of tokens; the same as tokenizer.vocabulary."] = None,
     workers: Annotated[int | None, "Processes; by default one a core where there is much text. They change the speed alone."] = None,
     ray: Annotated[str | None, "Address of a Ray cluster to clean and filter on: HOST:PORT, or auto; it has to see the same files."] = None,
@@ -98,9 +100,11 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, stamp, total_bytes
+    from zhixing.corpus.collect import SEGMENTS, collect, origin, stamp, total_bytes
+    from zhixing.corpus.decontaminate import counted
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
+    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer
@@ -108,6 +112,10 @@ def prepare(
     if workers is not None and not 1 <= workers <= 1024:
         raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
     asked = resolve(PrepareSettings, chosen)
+    if tokenizer is not None and not Path(tokenizer).exists():  # a model by its name
+        from zhixing.pretrained import locate
+
+        tokenizer = locate(tokenizer)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
     sources = expand(fetch.resolve(texts))
     size = total_bytes(sources)
@@ -116,6 +124,7 @@ def prepare(
     request = {
         "settings": asked.model_dump(),
         "inputs": [stamp(source) for source in sources],
+        "named": [stamp(source) for source in named_files(asked)],
         "tokenizer": given.fingerprint if given else None,
         "zhixing": __version__,
         "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
@@ -124,19 +133,23 @@ def prepare(
         folder = work / "data"
         collected = collect(sources, work, asked, workers or usual_workers(size), ray)
         statistics = _write(collected, folder, asked, share)
-        _check(texts[0], statistics)
-        parts = statistics.summary()["parts"]
+        summary = {**statistics.summary(), "valid_share": share}
+        _check(texts[0], summary)
+        parts = summary["parts"]
         if given is None:
             given = _train(folder, asked, parts["train"]["bytes"])
         given.save(folder / "tokenizer.json")
         tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
         say("measuring what a model has to beat")
-        result = _describe(out, folder, given, {**statistics.summary(), "valid_share": share}, tokens)
+        if evaluated := asked.filter.evaluation.files:
+            summary["evaluation"] = counted(statistics.reasons, evaluated)
+        result = _describe(out, folder, given, summary, tokens)
         manifest |= {"tokens": tokens, "vocabulary": given.vocabulary, "fingerprint": result.fingerprint}
         write_json(folder / "config.json", asked.model_dump())
         lineage = {
             "texts": [str(text) for text in texts],
             "inputs": collected.inputs,
+            "named": [origin(source) for source in named_files(asked)],
             "tokenizer": None,
             "settings": dict(chosen),
             "zhixing": __version__,
@@ -198,11 +211,11 @@ def _train(folder: Path, asked: PrepareSettings, size: int) -> Tokenizer:
     return train(_texts(folder, "train"), asked.tokenizer, total_bytes=size)
 
 
-def _check(where: str, statistics: Statistics) -> None:
+def _check(where: str, summary: Mapping[str, Any]) -> None:
     """Raise `InputError` where there is too little to split."""
-    documents = statistics.summary()["documents"]
+    documents = summary["documents"]
     if documents["kept"] == 0:
-        reasons = "; ".join(f"{number} left out, {reason}" for reason, number in statistics.reasons.most_common(3))
+        reasons = "; ".join(f"{number} left out, {reason}" for reason, number in islice(summary["dropped"].items(), 3))
         raise InputError(where, f"no document is left ({reasons})" if reasons else "holds no text")
     if documents["kept"] == 1:
         raise InputError(

@@ -50,6 +50,8 @@ class StatsResult(Result):
     """Documents and characters in which words were counted, and their share of all."""
     text: dict[str, dict[str, Any]]
     """By language: sentences, words, different words, the most frequent words and runs of words, Zipf's and Heaps' laws."""
+    evaluation: dict[str, int]
+    """Documents left out for their overlap with each evaluation file that was named."""
     folder: str | None
     """The folder with `report.html`."""
 
@@ -117,7 +119,8 @@ def _of_data(data: Path, out: Path | None, asked: StatsSettings, chosen: Mapping
     from zhixing.files import read_json
 
     prepared.check(data, "train", "valid")
-    parts = read_json(data / "statistics.json")["parts"]
+    before = read_json(data / "statistics.json")
+    parts = before["parts"]
     statistics = Statistics(asked.statistics, sum(part["characters"] for part in parts.values()))
     with progress("counting", total=sum(part["documents"] for part in parts.values()), unit="documents") as bar:
         for part in ("train", "valid"):
@@ -126,14 +129,14 @@ def _of_data(data: Path, out: Path | None, asked: StatsSettings, chosen: Mapping
                 bar.advance()
     for item in prepared.left_out(data):
         statistics.dropped(item)
-    near = bool(read_json(data / "config.json")["dedup"]["near"]["on"])
+    near, files = bool(read_json(data / "config.json")["dedup"]["near"]["on"]), list(before.get("evaluation", {}))
     if out is None:
-        return _result(statistics, near, None)
+        return _result(statistics, near, files, None)
     inputs = [{"path": str(data), "manifest": sha256(data / MANIFEST)}]
     with new_folder(Path(out), "statistics") as folder:
         with open(folder / "dropped.jsonl", "wb") as copy:
             copy.write((data / "dropped.jsonl").read_bytes())
-        return _write(folder, _result(statistics, near, out), asked, chosen, [str(data)], inputs)
+        return _write(folder, _result(statistics, near, files, out), asked, chosen, [str(data)], inputs)
 
 
 def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chosen: Mapping[str, Any], workers: int | None) -> StatsResult:
@@ -143,12 +146,14 @@ def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chos
     from zhixing.corpus.document import Dropped
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.stats import Statistics
+    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
 
     sources = expand(fetch.resolve(texts))
     request = {
         "settings": asked.model_dump(),
         "inputs": [stamp(source) for source in sources],
+        "named": [stamp(source) for source in named_files(asked)],
         "zhixing": __version__,
         "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
     }
@@ -173,14 +178,16 @@ def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chos
         if not any(part["documents"] for part in statistics.parts.values()):
             reasons = "; ".join(f"{number} left out, {reason}" for reason, number in statistics.reasons.most_common(3))
             raise InputError(texts[0], f"no document is left ({reasons})" if reasons else "holds no text")
-        result = _result(statistics, asked.dedup.near.on, out)
+        result = _result(statistics, asked.dedup.near.on, asked.filter.evaluation.files, out)
         if out is not None:
             _write(work / "data", result, asked, chosen, texts, collected.inputs)
         return result
 
 
-def _result(statistics: Statistics, near: bool, out: Path | None) -> StatsResult:
-    summary = statistics.summary()
+def _result(statistics: Statistics, near: bool, evaluated: Sequence[str], out: Path | None) -> StatsResult:
+    from zhixing.corpus.decontaminate import counted
+
+    summary = {**statistics.summary(), "evaluation": counted(statistics.reasons, evaluated)}
     if not near:
         summary["copies"]["near"] = None
     return StatsResult(**summary, folder=str(out) if out is not None else None)

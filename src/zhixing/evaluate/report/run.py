@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.console import count, duration
+from zhixing.errors import InputError
 from zhixing.evaluate.report import plots
 from zhixing.evaluate.report.evaluation import metrics_table
 from zhixing.evaluate.report.page import (
@@ -30,6 +31,7 @@ from zhixing.evaluate.report.page import (
 from zhixing.files import human_bytes, write_text
 
 LOG, RESULT, PLAN, BASELINES = "metrics.jsonl", "result.json", "plan.json", "baselines.json"
+CONFIG, SAMPLES = "config.json", "samples.json"
 EVALUATION = "eval/valid/report.json"
 
 
@@ -40,8 +42,7 @@ def write_run_report(run: Path) -> None:
         section("Warnings", "警告", partial(_warnings, run)),
         section("Against the baselines", "与基线比较", partial(_against, run)),
         section("Learning", "学习过程", partial(_learning, run)),
-        section("Samples", "样例", partial(_samples, run)),
-        section("Evaluation", "评测", lambda: metrics_table(read(run, EVALUATION)["metrics"])),
+        *_what_it_says(run),
         section("Speed", "速度", partial(_speed, run), partial(_forecast, run)),
         section("Data", "数据", lambda: _data(read(run, "statistics.json"))),
         section("Settings", "设置", lambda: tree(read(run, "config.json"))),
@@ -49,6 +50,22 @@ def write_run_report(run: Path) -> None:
         section("Environment", "环境", lambda: tree(read(run, "environment.json"))),
     ]
     write_text(run / "report.html", page(f"run · {run.name}", both("A language model's training", "语言模型训练报告"), body))
+
+
+def _what_it_says(run: Path) -> list[str]:
+    """Samples and evaluation, as far as the objective has them."""
+    samples = section("Samples", "样例", partial(_samples, run))
+    evaluation = section("Evaluation", "评测", lambda: metrics_table(read(run, EVALUATION)["metrics"]))
+    if (run / SAMPLES).is_file() or not _of_other_shape(run):
+        return [samples, evaluation]
+    return [evaluation] if (run / EVALUATION).is_file() else []
+
+
+def _of_other_shape(run: Path) -> bool:
+    try:
+        return bool(read(run, CONFIG)["objective"].get("kind", "causal") not in ("causal", "infill"))
+    except (Absent, InputError, LookupError, AttributeError, TypeError):
+        return False
 
 
 def _headline(run: Path) -> str:
@@ -65,11 +82,37 @@ def _unfinished() -> str:
     return f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
 
 
+UNITS = {
+    "bits_per_byte": ("bits per byte", "每字节比特数"),
+    "masked_loss": ("nats a hidden token", "每遮盖词元奈特数"),
+    "masked_accuracy": ("of hidden tokens right", "遮盖词元准确率"),
+    "valid_loss": ("nats a predicted token", "每预测词元奈特数"),
+}
+
+
+def _figure(run: Path) -> str:
+    """The figure of the log that says how good the model is: bits per byte, or the loss where the objective gives no such bits."""
+    rows = read_lines(run, LOG)
+    return "bits_per_byte" if any("bits_per_byte" in row for row in rows) or not any("valid_loss" in row for row in rows) else "valid_loss"
+
+
 def _score(run: Path) -> list[tuple[str, str, str]]:
-    m = read(run, EVALUATION)["metrics"]["bits_per_byte"]
-    low, high = f"{m['low']:.3f}", f"{m['high']:.3f}"
-    english, chinese = f"bits per byte, validation, 95 % interval {low} to {high}", f"验证集每字节比特数，95% 区间 {low} 至 {high}"
-    return [(f"{m['value']:.3f}", english, chinese)]
+    found = []
+    try:
+        metrics = read(run, EVALUATION)["metrics"]
+    except Absent:
+        if _figure(run) == "valid_loss":
+            result, (english, chinese) = read(run, RESULT), UNITS["valid_loss"]
+            return [(f"{result['valid_loss']:.3f}", f"{english}, validation", f"验证集{chinese}")]
+        raise
+    for name in ("bits_per_byte", "masked_loss", "masked_accuracy"):
+        if name in metrics:
+            m, (english, chinese) = metrics[name], UNITS[name]
+            low, high = f"{m['low']:.3f}", f"{m['high']:.3f}"
+            found.append(
+                (f"{m['value']:.3f}", f"{english}, validation, 95 % interval {low} to {high}", f"验证集{chinese}，95% 区间 {low} 至 {high}")
+            )
+    return found
 
 
 def _size(run: Path) -> list[tuple[str, str, str]]:
@@ -99,17 +142,29 @@ def _warnings(run: Path) -> str:
 
 def _baselines(run: Path) -> dict[str, float]:
     try:
-        return {name: float(entry["bits_per_byte"]) for name, entry in read(run, BASELINES).items()}
+        return {name: float(entry[_figure(run)]) for name, entry in read(run, BASELINES).items()}
     except Absent:
         return {}
 
 
 def _against(run: Path) -> str:
+    figure_name = _figure(run)
+    if figure_name == "valid_loss" and not (run / BASELINES).is_file():
+        return ""
     try:
-        own = read(run, EVALUATION)["metrics"]["bits_per_byte"]["value"]
+        own = read(run, EVALUATION)["metrics"]["bits_per_byte"]["value"] if figure_name == "bits_per_byte" else None
     except Absent:
-        own = min(_points(read_lines(run, LOG), "bits_per_byte")[1], default=math.nan)
+        own = None
+    if own is None:
+        own = min(_points(read_lines(run, LOG), figure_name)[1], default=math.nan)
     entries = sorted([*_baselines(run).items(), (run.name, float(own))], key=lambda entry: -entry[1])
+    if figure_name == "valid_loss":
+        return figure(
+            plots.bars(entries, accented=run.name),
+            f"Loss in nats at the same hidden tokens of the validation part; less is better. <b>{escape(run.name)}</b> is this model; the "
+            "bigram model is told the true token to the left.",
+            f"验证集相同遮盖词元处的损失（奈特），越小越好。<b>{escape(run.name)}</b> 为本模型；二元模型可见左侧真实词元。",
+        )
     return figure(
         plots.bars(entries, accented=run.name),
         f"Bits per byte of the validation part; fewer is better. <b>{escape(run.name)}</b> is this model; ngram5 is a 5-gram model with "
@@ -138,13 +193,22 @@ def _curve(
 
 def _learning(run: Path) -> str:
     rows = read_lines(run, LOG)
-    checked, bits = _points(rows, "bits_per_byte")
+    name = _figure(run)
+    checked, bits = _points(rows, name)
     parts = []
     if len(checked) > 1:
-        levels = [(name, value) for name, value in _baselines(run).items() if name.startswith("ngram")]
+        levels = [(level, value) for level, value in _baselines(run).items() if level.endswith("gram") or level.startswith("ngram")]
+        english, chinese = UNITS[name]
         drawn = plots.lines([("", checked, bits)], levels)
-        parts.append(figure(drawn, "Bits per byte of the validation part, by step.", "验证集每字节比特数随步数的变化。"))
-    english, chinese = "Training loss in nats a token, by step; the line is smoothed.", "训练损失（奈特/词元）随步数的变化，粗线为平滑值。"
+        parts.append(figure(drawn, f"{english.capitalize()} of the validation part, by step.", f"验证集{chinese}随步数的变化。"))
+    right = _points(rows, "accuracy")
+    if len(right[0]) > 1:
+        drawn = plots.lines([("", *right)], half=True)
+        parts.append(figure(drawn, "Share of the hidden tokens that are the most probable one.", "遮盖词元的准确率随步数的变化。"))
+    english, chinese = (
+        "Training loss in nats a predicted token, by step; the line is smoothed.",
+        "训练损失（奈特/词元）随步数的变化，粗线为平滑值。",
+    )
     parts.append(_curve(rows, "loss", 0.9, english, chinese, raw=True))
     pair = _curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。", half=True)
     pair += _curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。", half=True)
@@ -153,7 +217,7 @@ def _learning(run: Path) -> str:
 
 def _samples(run: Path) -> str:
     return "".join(
-        f"<blockquote><b>{escape(sample['prompt'])}</b>{escape(sample['text'])}</blockquote>" for sample in read(run, "samples.json", list)
+        f"<blockquote><b>{escape(sample['prompt'])}</b>{escape(sample['text'])}</blockquote>" for sample in read(run, SAMPLES, list)
     )
 
 

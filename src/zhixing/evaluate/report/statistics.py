@@ -19,7 +19,11 @@ _STAGES = {
     "extract": ("extraction from markup", "正文提取"),
     "clean": ("cleaning", "清洗"),
     "filter": ("filter", "过滤"),
+    "language": ("language", "语言"),
     "gopher": ("quality rules (MassiveText)", "质量规则（MassiveText）"),
+    "c4": ("quality rules (C4)", "质量规则（C4）"),
+    "perplexity": ("perplexity", "困惑度"),
+    "evaluation": ("overlap with evaluation texts", "与评测文本重合"),
     "dedup": ("copies", "去重"),
 }
 _RUNS = {"words": ("Words", "词"), "pairs": ("Two words", "两词相连"), "triples": ("Three words", "三词相连")}
@@ -99,7 +103,13 @@ def left_out(statistics: dict[str, Any]) -> str:
         for entry in stage["reasons"][:_REASONS]:
             where = Html("<br>").join(_example(example) for example in entry["examples"])
             rows.append([Html(f"{_stage(stage['stage'])}<br>{wide(entry['reason'])}"), entry["documents"], Html(where)])
-    return f"{overview}<p>{note}</p>{table([('reason', '原因'), ('documents', '文档'), ('examples', '示例')], rows)}"
+    reasons = table([("reason", "原因"), ("documents", "文档"), ("examples", "示例")], rows)
+    return f"{overview}{_evaluation(statistics.get('evaluation', {}))}<p>{note}</p>{reasons}"
+
+
+def _evaluation(counts: dict[str, int]) -> str:
+    """Documents left out for their overlap with each evaluation file."""
+    return table([("evaluation text", "评测文本"), ("documents that overlap", "重合文档")], list(counts.items()))
 
 
 def _stage(name: str) -> Html:

@@ -1,23 +1,43 @@
-"""What every architecture promises, run over every member of the union."""
+"""What every decoder promises, run over every member of the union that can be one."""
 
 import pytest
 import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from zhixing.models import Architecture, Decoder, DecoderModel, LlamaSettings, RNNSettings, build, flops_per_token, parameters
+from zhixing.models import (
+    Architecture,
+    CNNSettings,
+    Decoder,
+    DecoderModel,
+    GPT2Settings,
+    LlamaSettings,
+    RNNSettings,
+    build,
+    flops_per_token,
+    kinds,
+    parameters,
+)
 from zhixing.nn.losses import cross_entropy
 
 VOCABULARY = 61
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Architecture] = {
     "llama": LlamaSettings(layers=2, width=32, heads=4, qk_norm=False, tied=False),
     "llama-grouped": LlamaSettings(layers=2, width=32, heads=4, kv_heads=2, head_width=16, hidden=48, qk_norm=False),
     "qwen2": LlamaSettings(layers=2, width=32, heads=4, kv_heads=1, qk_norm=False, attention_bias=True),
     "qwen3": LlamaSettings(layers=2, width=32, heads=4, kv_heads=2),
+    "mistral": LlamaSettings(layers=2, width=32, heads=4, kv_heads=2, qk_norm=False, window=4, tied=False),
+    "qwen2-window": LlamaSettings(layers=2, width=32, heads=4, qk_norm=False, attention_bias=True, window=3, full_layers=1),
+    "gpt2": GPT2Settings(layers=2, width=32, heads=4, positions=36),
+    "gpt2-untied": GPT2Settings(layers=2, width=32, heads=2, hidden=48, positions=36, activation="relu", tied=False),
     "rnn": RNNSettings(cell="rnn", layers=2, width=32),
     "lstm": RNNSettings(cell="lstm", layers=2, width=32, tied=False),
     "gru": RNNSettings(cell="gru", layers=2, width=32),
+    "cnn": CNNSettings(layers=2, width=32, windows=(3,)),
+    "cnn-dilated": CNNSettings(layers=2, width=32, windows=(2, 3), dilation=2, activation="relu", tied=False),
 }
+COMPILED = ("qwen3", "gpt2", "cnn")
+"""One of a family is compiled: it takes half a minute."""
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 
 
@@ -48,6 +68,10 @@ def near(a: torch.Tensor, b: torch.Tensor, tolerance: float = 2e-5) -> None:
     torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
+def test_every_kind_of_this_shape_is_here():
+    assert {settings.kind for settings in ARCHITECTURES.values()} == set(kinds("decoder"))
+
+
 @every
 def test_shapes_and_roles(settings):
     model = perturbed(settings)
@@ -68,7 +92,16 @@ def test_parameters_are_counted_without_building(settings):
 def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     model = build(settings, VOCABULARY)
     matrices = sum(p.numel() for p in model.decoder.trunk.parameters() if p.ndim == 2) + 32 * VOCABULARY
-    attention = 12 * 2 * settings.heads * settings.shape[1] * 16 if isinstance(settings, LlamaSettings) else 0
+    match settings:
+        case LlamaSettings(window=None):
+            attention = 12 * 2 * settings.heads * settings.shape[1] * 16
+        case LlamaSettings():  # a layer that sees all before it, where there is one, and those that see a window
+            seen = 16 * settings.full_layers + settings.window * (2 - settings.full_layers)
+            attention = 12 * seen * settings.heads * settings.shape[1]
+        case GPT2Settings():
+            attention = 12 * 2 * 32 * 16
+        case _:
+            attention = 0
     assert flops_per_token(settings, VOCABULARY, 16) == 6 * matrices + attention
 
 
@@ -132,7 +165,7 @@ def test_nothing_flows_from_the_future(settings):
     embedded = model.decoder.embedding(ids(2, 10)).detach().requires_grad_()
     model.decoder.trunk(embedded)[:, 4].sum().backward()
     assert embedded.grad[:, 5:].abs().max() == 0
-    assert embedded.grad[:, :5].abs().amin(dim=(0, 2)).min() > 0
+    assert embedded.grad[:, :5].abs().amin(dim=(0, 2)).min() > 0  # through two layers of windows too
 
 
 @every
@@ -223,7 +256,7 @@ def test_compiled_equals_eager(settings):
     model, tokens = perturbed(settings), ids(2, 16)
     if not model.repeated():
         pytest.skip("nothing here is compiled")
-    if settings != ARCHITECTURES["qwen3"]:
+    if settings not in [ARCHITECTURES[name] for name in COMPILED]:
         pytest.skip("one of the family is compiled: it takes half a minute")
     outcomes = []
     for compiled in (False, True):

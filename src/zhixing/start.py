@@ -1,0 +1,167 @@
+"""What a pre-training run begins with: new weights, those of another model, or one role of it.
+
+    --base             all weights of a model of the same shape: further training, also on other text (domain adaptation)
+    --base-encoder     the encoder of an encoder-decoder takes the weights of an encoder's or a decoder's role, as far as names and shapes
+    --base-decoder     agree; likewise its decoder. What is taken, and what is new, is said.
+    --vectors          a new model, whose embedding begins with word vectors that `embed` wrote
+
+Marks that the objective needs and the other model's vocabulary lacks get new rows, the mean of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zhixing import objectives, pretrained
+from zhixing.checkpoint import Loaded, open_model
+from zhixing.console import say
+from zhixing.errors import ArtifactError, SettingError
+from zhixing.files import MANIFEST, sha256
+from zhixing.models import SHAPES, Model, build, kinds
+from zhixing.models.vocabulary import grow
+from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.train.plan import Base
+from zhixing.train.recipe import Recipe
+from zhixing.train.vectors import beginning, fitting
+
+FREE = ("model.dropout",)
+"""Settings of a model that may be set for one that is there already."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Models to begin with, as the user names them: run folders, Hugging Face folders, or names."""
+
+    whole: Path | None = None
+    encoder: Path | None = None
+    decoder: Path | None = None
+    vectors: Path | None = None
+
+    def lineage(self) -> dict[str, Any] | None:
+        """Where they are, and the hash by which each is known again."""
+        found = {name: path for name in ("whole", "encoder", "decoder", "vectors") if (path := getattr(self, name)) is not None}
+        return {name: {"path": str(path), "manifest": _identity(path)} for name, path in found.items()} or None
+
+
+@dataclass(frozen=True)
+class Start:
+    """The beginning of a run."""
+
+    tokenizer: Tokenizer
+    settings: dict[str, Any]
+    """Those of the user, by dotted names, with the shape of the model that is there already."""
+    base: Base | None
+    """Makes the model; None: a new one, from the recipe alone."""
+
+
+def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
+    """What a run on `data` begins with.
+
+    Raises `SettingError` for bases and settings that exclude each other, `ArtifactError` for a base that does not fit the data or the
+    objective.
+    """
+    tokenizer = Tokenizer.load(data / "tokenizer.json")
+    kind = str(chosen.get("objective.kind", "causal"))
+    shape = objectives.SHAPES.get(kind)
+    if bases.vectors is not None:
+        if bases.whole is not None or bases.encoder is not None or bases.decoder is not None:
+            raise SettingError("vectors", "begin the embedding of a new model; leave them out, or the other model")
+        return Start(tokenizer, {**chosen, **fitting(bases.vectors, chosen)}, beginning(bases.vectors, tokenizer))
+    if bases.whole is None and bases.encoder is None and bases.decoder is None:
+        return Start(tokenizer, dict(chosen), None)
+    if bases.whole is not None and (bases.encoder is not None or bases.decoder is not None):
+        raise SettingError("base", "is a whole model; give it, or --base-encoder and --base-decoder")
+    if bases.whole is None:
+        return _roles(bases, data, tokenizer, chosen, kind)
+    if shaped := [name for name in chosen if name.startswith("model.") and name not in FREE]:
+        raise SettingError(shaped[0], "cannot be set together with --base, which has its own model")
+    path, loaded = bases.whole, _fitting(bases.whole, data, tokenizer)
+    if shape is not None and loaded.model.shape != shape:
+        fits = " or ".join(k for k, s in objectives.SHAPES.items() if s == loaded.model.shape and k != "seq2seq")
+        raise SettingError("objective.kind", f"= {kind} trains a model of shape {shape}, and {path} is one of shape {loaded.model.shape}; "
+                           f"set objective.kind={fits}")  # fmt: skip
+    if loaded.new_head:
+        say(f"{path} came without a head for hidden tokens; the head is a new one, and the first loss will be high")
+
+    def make(recipe: Recipe, vocabulary: int) -> Model:
+        model = open_model(path, "cpu").model
+        old = model.head.matrix.shape[0]
+        if vocabulary > old:
+            grow(model, vocabulary, [[]] * (vocabulary - old))
+        made = build(recipe.model, max(old, vocabulary), recipe.shape)  # with the dropout of this run
+        made.load_state_dict(model.state_dict())
+        return made
+
+    return Start(loaded.tokenizer, {"objective.context": loaded.context, **_settings(loaded.model), **chosen}, make)
+
+
+def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, Any], objective: str) -> Start:
+    if objectives.SHAPES.get(objective) != "encoder-decoder":
+        raise SettingError(
+            "objective.kind", f"= {objective} does not train an encoder-decoder, and --base-encoder and --base-decoder make one"
+        )
+    sources = {role: path for role in ("encoder", "decoder") if (path := getattr(bases, role)) is not None}
+    loaded = {role: _fitting(path, data, tokenizer) for role, path in sources.items()}
+    first = next(iter(loaded.values())).model
+    given: dict[str, Any] = {}
+    if "encoder-decoder" in SHAPES[first.settings.kind]:  # type: ignore[attr-defined]
+        given = _settings(first)
+    elif "model.kind" not in chosen:
+        path, known = next(iter(sources.values())), ", ".join(kinds("encoder-decoder"))
+        kind = first.settings.kind  # type: ignore[attr-defined]
+        raise ArtifactError(
+            path, f"is of kind {kind}, which cannot be an encoder-decoder; these can, and one can be warmed by its own: {known}"
+        )
+
+    def make(recipe: Recipe, vocabulary: int) -> Model:
+        model = build(recipe.model, vocabulary, recipe.shape)
+        for role, path in sources.items():
+            source = open_model(path, "cpu").model
+            old = source.head.matrix.shape[0]
+            if vocabulary > old:
+                grow(source, vocabulary, [[]] * (vocabulary - old))
+            theirs = getattr(source, role) if hasattr(source, role) else getattr(source, "decoder" if role == "encoder" else "encoder")
+            taken, new = take(getattr(model, role), theirs)
+            if not taken:
+                raise ArtifactError(path, f"has nothing whose name and shape agree with the {role}'s of this model ({recipe.model.kind})")
+            rest = f"; new: {', '.join(new[:4])}{', ...' * (len(new) > 4)}" if new else ""
+            say(f"{role}: {len(taken)} of {len(taken) + len(new)} parameters from {path}{rest}")
+        return model
+
+    return Start(tokenizer, {**given, **chosen}, make)
+
+
+def take(role: nn.Module, source: nn.Module) -> tuple[list[str], list[str]]:
+    """Copy the parameters whose names and shapes agree; returns the names of those, and of the others of `role`."""
+    theirs = dict(source.named_parameters())
+    taken, new = list[str](), list[str]()
+    with torch.no_grad():
+        for name, mine in role.named_parameters():
+            if name in theirs and theirs[name].shape == mine.shape:
+                mine.copy_(theirs[name])
+                taken.append(name)
+            else:
+                new.append(name)
+    return taken, new
+
+
+def _fitting(path: Path, data: Path, tokenizer: Tokenizer) -> Loaded:
+    loaded = open_model(path, "cpu")
+    if tokenizer.segmentation != loaded.tokenizer.segmentation:
+        raise ArtifactError(data, f"was not prepared with the tokenizer of {path}; prepare it with --tokenizer {path}")
+    return loaded
+
+
+def _settings(model: Model) -> dict[str, Any]:
+    return {f"model.{name}": value for name, value in model.settings.model_dump().items() if value is not None}
+
+
+def _identity(base: Path) -> str:
+    place = base if base.exists() else pretrained.locate(base)
+    return sha256(place / MANIFEST) if (place / MANIFEST).is_file() else sha256(place / "config.json")
