@@ -163,7 +163,7 @@ def test_version(capsys):
     ("words", "says"),
     [
         (["pretain"], "no command 'pretain'; did you mean pretrain?"),
-        (["--jsn"], "no command '--jsn'; commands are get, prepare"),
+        (["--jsn"], "no command '--jsn'; commands are get, stats, prepare"),
         (["prepare"], "missing"),
         (["prepare", "--out"], "--out"),
         (["prepare", "x.txt"], "--out"),
