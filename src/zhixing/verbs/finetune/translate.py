@@ -114,7 +114,7 @@ def translate(
     target: Annotated[list[str] | None, "Files of translations, line by line, where --data are files of sources."] = None,
     source_language: Annotated[str, "Code of the language to translate from."] = "en",
     target_language: Annotated[str, "Code of the language to translate to."] = "zh",
-    valid: Annotated[list[str] | None, "Validation pairs. Default: one in fifty of the data, at most 2,000."] = None,
+    valid: Annotated[list[str] | None, "Validation pairs. Default: one in fifty of the data (of few pairs more), at most 2,000."] = None,
     source_column: Annotated[str | None, "Name or 0-based number of the column of sources."] = None,
     target_column: Annotated[str | None, "Name or 0-based number of the column of targets."] = None,
     minutes: Annotated[float | None, "Minutes that the whole run may take. Default: ten times through the data."] = None,
@@ -181,7 +181,8 @@ def _material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]
         return examine(items, wish.languages, recipe.pairs, held_out), held_out
     everything: list[Pair | Dropped] = list(items)
     pairs = [item for item in everything if isinstance(item, Pair)]
-    share = min(0.02, MOST_VALID / max(1, len(pairs)))
+    count_of = max(1, len(pairs))
+    share = min(max(0.02, min(0.2, 30 / count_of)), MOST_VALID / count_of)  # of few pairs more, or nothing could be said
     # By its source, so that all translations of a sentence lie on one side.
     chosen = {id(pair) for pair in pairs if draw(pair.source.strip(), recipe.train.seed) < share}
     held_out = examine(
