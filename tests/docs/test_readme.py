@@ -1,6 +1,7 @@
 """Every block of code in the READMEs runs, in order, in one folder; only what takes minutes or the network is made small, as said here."""
 
 import json
+import random
 import re
 import shlex
 from pathlib import Path
@@ -55,15 +56,17 @@ def place(tmp_path, monkeypatch):
         Path(f"my-texts/{number}.txt").write_text(text, encoding="utf-8")
     good, bad = ("a lovely film", "真好看", "what a joy"), ("a dull film", "太难看了", "what a bore")
     reviews = [f"{text}, number {n}\t{label}\n" for n in range(40) for label, kind in enumerate((bad, good)) for text in kind]
-    pairs = [f"This is sentence {n} of {m}.\t这是{m}句中的第{n}句。\n" for n in range(30) for m in range(40, 50)]
+    draw, words = random.Random(0), dict(zip("one two three four red blue tea cat dog sun".split(), "一二三四红蓝茶猫狗日", strict=True))  # noqa: SIM905
+    drawn = [draw.choices(list(words), k=draw.randrange(3, 9)) for _ in range(400)]
+    pairs = [f"{' '.join(one)}.\t{''.join(words[word] for word in one)}。\n" for one in drawn]
     for name, lines in (
         ("reviews.tsv", reviews),
         ("reviews-test.tsv", [line.replace("number", "take") for line in reviews[:30]]),
         ("texts.txt", ["a lovely day\n", "太难看\n"]),
         ("pairs.tsv", pairs),
-        ("pairs-test.tsv", [line.replace("This", "That") for line in pairs[:30]]),
-        ("in.en", ["This is sentence 3 of 41.\n", "Hello.\n"]),
-        ("ref.zh", ["这是41句中的第3句。\n", "你好。\n"]),
+        ("pairs-test.tsv", pairs[:30]),
+        ("in.en", ["red cat.\n", "one dog.\n"]),
+        ("ref.zh", ["红猫。\n", "一狗。\n"]),
     ):
         Path(name).write_text("".join(lines), encoding="utf-8")
     for name in ("shakespeare", "people-daily"):

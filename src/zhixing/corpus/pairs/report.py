@@ -150,7 +150,7 @@ def _once(pairs: Sequence[Pair], settings: PairSettings, leave_out: Any) -> Iter
 
 
 def _refuse(read: int, found: dict[str, Finding], settings: PairSettings) -> None:
-    faulty = {kind: f for kind, f in found.items() if kind != "duplicate"}
+    faulty = {kind: f for kind, f in found.items() if kind not in ("duplicate", "overlap")}
     count = sum(f.count for f in faulty.values())
     if read >= ENOUGH and count > settings.max_faulty * read:
         examples = "; ".join(f"{f.lines[0]}: {_meaning(kind)} ({f.count} in all)" for kind, f in faulty.items())
