@@ -50,4 +50,5 @@ class PairSettings(Settings):
     similarity: float = Field(default=0.7, gt=0, le=1)
     """Share of character n-grams in common (Jaccard), on one side, from which on a pair is a near copy of a held-out one."""
     max_faulty: float = Field(default=0.3, gt=0, le=1)
-    """Share of pairs, repeated and held-out ones aside, that may be faulty before the run stops and shows examples; judged from 100 pairs on."""
+    """Share of pairs, repeated and held-out ones aside, that may be faulty before the run stops and shows examples; judged from 100 pairs
+    on."""
