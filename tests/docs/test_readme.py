@@ -15,7 +15,7 @@ from zhixing.files import new_folder
 
 ROOT = Path(__file__).parents[2]
 TINY = ["train.steps=6", "train.compile=false", "train.batch=4", "model.width=32", "model.layers=2", "objective.context=32"]
-TRANSLATOR = ["train.steps=4", "model.width=32", "model.encoder_layers=1", "model.decoder_layers=1", "vocabulary.size=300"]
+TRANSLATOR = ["train.steps=4", "model.width=32", "model.encoder_layers=1", "model.decoder_layers=1"]
 CLASSIFIER = ["train.steps=4", "model.width=32", "model.layers=1"]
 SMALLER = {
     "--rungs ngram --rungs gru": "--rungs ngram --rungs gru " + " ".join([*TINY[:-2], "model.layers=1", "objective.context=32"]),

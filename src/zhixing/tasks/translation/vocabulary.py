@@ -36,6 +36,6 @@ def tokenizers(pairs: Sequence[Pair], settings: VocabularySettings) -> tuple[Tok
 
 def _train(texts: list[str], settings: VocabularySettings, size: int) -> Tokenizer:
     bytes_of = sum(len(text.encode("utf-8")) for text in texts)
-    # Asked for by hand, a vocabulary that the texts do not give is an error; derived, it is as large as they give.
-    vocabulary = size if settings.size else min(size, max(320, bytes_of // 40))
+    # Asked for by hand, a vocabulary that the texts do not give is an error; of little text the trainer takes what there is.
+    vocabulary = size if settings.size or bytes_of >= 200 * size else None
     return train(iter(texts), TokenizerSettings(kind=settings.kind, vocabulary=vocabulary), bytes_of)
