@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import zhixing
 from zhixing import cli
 from zhixing.errors import UserError
 
+COMMANDS = [f"{verb} {task}".strip() for verb in zhixing.VERBS for task in zhixing.TASKS.get(verb, ("",))]
 HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "rich.progress")
 
 
@@ -52,10 +54,14 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "generate", "get", "open_model", "plan", "prepare",
-        "pretrain",
+        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate",
+        "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "translate",
     ]  # fmt: skip
-    assert zhixing.VERBS == ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
+    assert zhixing.VERBS == (
+        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
+        "export",
+    )  # fmt: skip
+    assert zhixing.TASKS == {"finetune": ("classify", "translate")}
     for name in zhixing.__all__:
         assert getattr(zhixing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'pretend'"):
@@ -68,19 +74,23 @@ import zhixing as zx
 import zhixing.evaluate.significance, zhixing.export, zhixing.verbs.plan
 from zhixing.evaluate import documents
 from zhixing import evaluate, export
-assert all(callable(getattr(zx, verb)) for verb in zx.VERBS)
+assert all(callable(getattr(zx, verb)) for verb in zx.VERBS if verb not in zx.TASKS)
+assert all(callable(getattr(getattr(zx, verb), task)) for verb, tasks in zx.TASKS.items() for task in tasks)
 assert evaluate is zx.evaluate and export is zx.export and documents.__name__ == "zhixing.evaluate.documents"
 """
     subprocess.run([sys.executable, "-W", "error::ImportWarning", "-c", script], timeout=60, check=True)
 
 
 def test_every_verb_is_a_file_and_every_file_a_verb():
-    files = {p.stem for p in (Path(zhixing.__file__).parent / "verbs").glob("*.py")} - {"__init__"}
-    assert files == set(zhixing.VERBS)
+    verbs = Path(zhixing.__file__).parent / "verbs"
+    files = {p.stem for p in verbs.glob("*.py")} | {p.parent.name for p in verbs.glob("*/__init__.py")}
+    assert files - {"__init__"} == set(zhixing.VERBS)
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["get", "--help"], *([verb, "-h"] for verb in zhixing.VERBS[1:])], ids=" ".join
+    "words",
+    [["--help"], ["--version"], ["get", "--help"], ["finetune", "-h"], *([*command.split(), "-h"] for command in COMMANDS[1:])],
+    ids=" ".join,
 )
 def test_help_loads_nothing_heavy(words):
     script = f"""
@@ -99,20 +109,30 @@ def test_the_overview_names_every_verb_with_its_summary(capsys):
     assert cli.run([]) == 0
     text = capsys.readouterr().out
     for verb in zhixing.VERBS:
-        summary = inspect.getdoc(cli.function(verb)).splitlines()[0]
+        told = import_module(f"zhixing.verbs.{verb}") if verb in zhixing.TASKS else cli.function(verb)
+        summary = inspect.getdoc(told).splitlines()[0]
         assert summary.endswith((".", ":"))
         assert f"  {verb:<9} {summary}" in text
 
 
-@pytest.mark.parametrize("verb", zhixing.VERBS)
+def test_a_verb_with_tasks_lists_them(capsys):
+    assert cli.run(["finetune"]) == 0
+    text = capsys.readouterr().out
+    assert "usage: zhixing finetune TASK" in text
+    assert f"  classify  {inspect.getdoc(zhixing.finetune.classify).splitlines()[0]}" in text
+    with pytest.raises(UserError, match="no task 'clasify'; did you mean classify"):
+        cli.run(["finetune", "clasify"])
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_help_shows_every_parameter_with_its_meaning(verb, capsys):
-    assert cli.run([verb, "--help"]) == 0
+    assert cli.run([*verb.split(), "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "Raises" not in text
     for name, parameter in inspect.signature(cli.function(verb)).parameters.items():
         if name in ("settings", "stream"):
             continue
-        assert ("--" + name.replace("_", "-") if parameter.kind is parameter.KEYWORD_ONLY else name) in text
+        assert ("--" + name.rstrip("_").replace("_", "-") if parameter.kind is parameter.KEYWORD_ONLY else name) in text
         annotated = ast.parse(parameter.annotation, mode="eval").body
         meaning = annotated.slice.elts[1].value
         assert " ".join(meaning.split()) in text
@@ -120,10 +140,15 @@ def test_help_shows_every_parameter_with_its_meaning(verb, capsys):
 
 
 @pytest.mark.parametrize(
-    ("verb", "names"), [("prepare", ["read.text_field", "tokenizer.kind"]), ("pretrain", ["model.layers", "optim.kind"])]
+    ("verb", "names"),
+    [
+        ("prepare", ["read.text_field", "tokenizer.kind"]),
+        ("pretrain", ["model.layers", "optim.kind"]),
+        ("finetune classify", ["data.bad_rows", "objective.pooling", "objective.augment.drop", "clean.unicode"]),
+    ],
 )
 def test_settings_are_listed(verb, names, capsys):
-    assert cli.run([verb, "--settings"]) == 0
+    assert cli.run([*verb.split(), "--settings"]) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} = " in text for name in names)
 

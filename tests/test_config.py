@@ -158,3 +158,12 @@ def test_a_result_reads_as_lines():
     answer = Answer(best_step=3, loss=float("nan"))
     assert list(answer.lines()) == ["best step: 3", "loss: nan"]
     assert answer.model_dump_json() == '{"best_step":3,"loss":null}'
+
+
+def test_a_single_name_needs_no_brackets() -> None:
+    from zhixing.corpus.pipeline import CorpusSettings
+
+    for value in ("zh", ["zh"], ("zh",)):
+        assert resolve(CorpusSettings, {"filter.language.keep": value}).filter.language.keep == ("zh",)
+    with pytest.raises(SettingError, match=r"setting filter.language.keep: "):
+        resolve(CorpusSettings, {"filter.language.keep": 3})

@@ -5,7 +5,8 @@
     zx.pretrain("data/books", out="runs/lm", minutes=10)
     print(zx.generate("runs/lm", prompt="Once").continuations[0].text)
 
-Each verb of the command line is the function of the same name. They are imported when they are first used, so that importing is fast.
+Each verb of the command line is the function of the same name; `zhixing finetune classify` is `zx.finetune.classify`. They are imported
+when they are first used, so that importing is fast.
 """
 
 from __future__ import annotations
@@ -20,31 +21,56 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from zhixing.checkpoint import open_model
     from zhixing.errors import UserError, ZhixingError
+    from zhixing.predict import Predictor
+    from zhixing.tasks.translation.artifact import Translator
+    from zhixing.verbs import finetune
     from zhixing.verbs.compare import compare
     from zhixing.verbs.evaluate import evaluate
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
     from zhixing.verbs.get import get
+    from zhixing.verbs.ladder import ladder
     from zhixing.verbs.plan import plan
+    from zhixing.verbs.predict import predict
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
+    from zhixing.verbs.score import score
+    from zhixing.verbs.translate import translate
 
-VERBS = ("get", "prepare", "plan", "pretrain", "generate", "evaluate", "compare", "export")
-_ELSEWHERE = {"open_model": "checkpoint", "UserError": "errors", "ZhixingError": "errors"}
+VERBS = (
+    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
+    "export",
+)  # fmt: skip
+TASKS = {"finetune": ("classify", "translate")}
+"""Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
+_ELSEWHERE = {
+    "open_model": "checkpoint",
+    "Predictor": "predict",
+    "Translator": "tasks.translation.artifact",
+    "UserError": "errors",
+    "ZhixingError": "errors",
+}
 
 __all__ = [
+    "Predictor",
+    "Translator",
     "UserError",
     "ZhixingError",
     "__version__",
     "compare",
     "evaluate",
     "export",
+    "finetune",
     "generate",
     "get",
+    "ladder",
     "open_model",
     "plan",
+    "predict",
     "prepare",
     "pretrain",
+    "score",
+    "translate",
 ]
 
 
@@ -52,7 +78,7 @@ class _FrontDoor(ModuleType):
     """`zx.evaluate` is the verb, although `zhixing.evaluate` is a package too, which Python would put in its place when it is imported."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if not (name in VERBS and isinstance(value, ModuleType)):
+        if not (name in VERBS and name not in TASKS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
@@ -60,6 +86,8 @@ sys.modules[__name__].__class__ = _FrontDoor
 
 
 def __getattr__(name: str) -> object:
+    if name in TASKS:
+        return import_module(f"zhixing.verbs.{name}")
     if name in VERBS:
         return getattr(import_module(f"zhixing.verbs.{name}"), name)
     if name in _ELSEWHERE:

@@ -94,6 +94,23 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step-*") if p.is_dir())
 
 
+def load_best(run: Path, model: nn.Module) -> Path:
+    """Fill a model with the weights of a run's best checkpoint by validation, their average where there is one; returns its folder.
+
+    Damaged checkpoints are named and passed over. Raises `ArtifactError` when there is none, or none that is whole.
+    """
+    order = sorted(checkpoints(run), key=_cost)
+    for place in order:
+        try:
+            manifest = open_folder(place, "checkpoint")
+        except ArtifactError as error:
+            warn(f"{error}; using the next best checkpoint")
+            continue
+        _load_weights(model, place / (AVERAGE if AVERAGE in manifest["files"] else MODEL))
+        return place
+    raise ArtifactError(run, "none of its checkpoints is whole" if order else "has no checkpoint yet")
+
+
 def clear_partial(run: Path) -> None:
     """Remove what a killed process left half-written or half-removed. Only for the process that holds the run."""
     for place in (run / "checkpoints").glob(".*"):

@@ -3,6 +3,7 @@
     positional parameter      argument               keyword-only parameter    --option
     Annotated[T, "help"]      its help               settings                  dotted.key=value words; --settings lists them
     return value              lines, or with --json exactly one JSON object on stdout
+    a verb with tasks         zhixing VERB TASK, a function of its package each
 
 Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's mistake is one line on stderr.
 """
@@ -23,7 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args, get_origin
 
-from zhixing import VERBS, __version__
+from zhixing import TASKS, VERBS, __version__
 from zhixing.errors import UserError, ZhixingError
 
 if TYPE_CHECKING:
@@ -93,12 +94,30 @@ def run(words: Sequence[str]) -> int:
     if words[0] in ("-V", "--version"):
         print(f"zhixing {__version__}")
         return 0
-    if words[0] not in VERBS:
-        import difflib
+    verb, rest = _known(words[0], VERBS, "command"), list(words[1:])
+    if verb not in TASKS:
+        return _command(verb, rest)
+    if not rest or rest[0] in ("-h", "--help"):
+        print(_tasks(verb))
+        return 0
+    return _command(f"{verb} {_known(rest[0], TASKS[verb], 'task')}", rest[1:])
 
-        near = difflib.get_close_matches(words[0], VERBS, n=1)
-        raise UserError(f"no command {words[0]!r}; " + (f"did you mean {near[0]}?" if near else f"commands are {', '.join(VERBS)}"))
-    return _command(words[0], list(words[1:]))
+
+def _known(word: str, names: Sequence[str], what: str) -> str:
+    """The word, if it is one of the names."""
+    if word in names:
+        return word
+    import difflib
+
+    near = difflib.get_close_matches(word, names, n=1)
+    raise UserError(f"no {what} {word!r}; " + (f"did you mean {near[0]}?" if near else f"{what}s are {', '.join(names)}"))
+
+
+def _tasks(verb: str) -> str:
+    """What `zhixing finetune --help` prints."""
+    lines = [f"usage: zhixing {verb} TASK [ARGUMENTS] [--json]", "", _summary(verb), ""]
+    lines += [f"  {task:<9} {(inspect.getdoc(function(f'{verb} {task}')) or '').splitlines()[0]}" for task in TASKS[verb]]
+    return "\n".join([*lines, "", f"zhixing {verb} TASK --help says more."])
 
 
 def overview() -> str:
@@ -117,14 +136,19 @@ def overview() -> str:
 
 def _summary(verb: str) -> str:
     """First line of a verb's docstring, from the text of its file: loading them all would be most of what `--help` does."""
-    tree = ast.parse(Path(__file__).with_name("verbs").joinpath(f"{verb}.py").read_text(encoding="utf-8"))
+    verbs = Path(__file__).with_name("verbs")
+    if verb in TASKS:
+        tree = ast.parse((verbs / verb / "__init__.py").read_text(encoding="utf-8"))
+        return (ast.get_docstring(tree) or "").split("\n")[0]
+    tree = ast.parse((verbs / f"{verb}.py").read_text(encoding="utf-8"))
     [definition] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == verb]
     return (ast.get_docstring(definition) or "").split("\n")[0]
 
 
 def function(verb: str) -> Callable[..., Result]:
-    """The function that a verb is."""
-    return getattr(import_module(f"zhixing.verbs.{verb}"), verb)  # type: ignore[no-any-return]
+    """The function that a verb is, or a verb and a task."""
+    module, _, task = verb.partition(" ")
+    return getattr(import_module(f"zhixing.verbs.{module}"), task or module)  # type: ignore[no-any-return]
 
 
 def _command(verb: str, words: list[str]) -> int:
@@ -156,7 +180,7 @@ def _command(verb: str, words: list[str]) -> int:
     command.__signature__ = _signature(call)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(verb, help=_help(call), context_settings={"help_option_names": ["-h", "--help"]})(command)
+    app.command(verb.replace(" ", "-"), help=_help(call), context_settings={"help_option_names": ["-h", "--help"]})(command)
     tool = typer.main.get_command(app)
     try:
         tool.main([word for word in words if word not in settings], prog_name=f"zhixing {verb}", standalone_mode=False)
@@ -190,6 +214,14 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tokenizer.settings import PrepareSettings
 
         return PrepareSettings
+    if verb == "finetune translate":
+        from zhixing.tasks.translation.recipe import TranslateRecipe
+
+        return TranslateRecipe
+    if verb == "finetune classify":
+        from zhixing.tasks.recipe import ClassifyRecipe
+
+        return ClassifyRecipe
     from zhixing.train.recipe import Recipe
 
     return Recipe
@@ -218,7 +250,8 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
         if list[str] in get_args(kind) and str in get_args(kind):
             kind = list[str]
         if p.kind is p.KEYWORD_ONLY:
-            option: Any = typer.Option(help=text)
+            words = [f"--{p.name[:-1]}"] if p.name.endswith("_") else []  # a name that Python keeps for itself
+            option: Any = typer.Option(*words, help=text)
         else:
             option = typer.Argument(help=text, show_default=False)
         default = [p.default] if kind == list[str] and isinstance(p.default, str) else p.default

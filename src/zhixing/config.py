@@ -14,10 +14,10 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from zhixing.errors import InputError, SettingError, UserError
 from zhixing.files import reason
@@ -27,6 +27,10 @@ class Settings(BaseModel):
     """Base of all settings: immutable, unknown names refused, field docstrings are the manual."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=())
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""Several names, or a single one without brackets: `filter.language.keep=zh`."""
 
 
 class Result(BaseModel):

@@ -4,12 +4,15 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from messy import messy
 
+from zhixing.config import resolve
 from zhixing.corpus.cluster import mapped_on_ray
 from zhixing.corpus.gather import gather
-from zhixing.corpus.pipeline import CorpusSettings
+from zhixing.corpus.pipeline import NOTHING, CorpusSettings
 from zhixing.corpus.readers import expand
 from zhixing.corpus.segments import Cursor, Segments
 from zhixing.errors import InputError, SettingError
@@ -38,9 +41,9 @@ def cluster():
     made.shutdown()
 
 
-def rows(texts: Path, folder: Path, address: str | None) -> list[dict[str, object]]:
+def rows(texts: Path, folder: Path, address: str | None, chosen: dict[str, Any] | None = None) -> list[dict[str, object]]:
     folder.mkdir(exist_ok=True)
-    for _ in gather(expand([texts]), CorpusSettings(), Segments(folder), 1, lambda source, data: None, address):
+    for _ in gather(expand([texts]), resolve(CorpusSettings, chosen or {}), Segments(folder), 1, lambda source, data: None, address):
         pass
     return [row for table in Segments(folder).tables() for row in table.to_pylist()]
 
@@ -67,9 +70,18 @@ def test_two_nodes_one_of_which_dies_give_the_same_rows(texts, tmp_path, cluster
     assert (Segments(tmp_path / "there").ids() == Segments(tmp_path / "here").ids()).all()
 
 
+def test_every_stage_gives_the_same_rows_with_what_settings_name_sent_along(tmp_path, cluster):
+    chosen = messy(tmp_path, files=3)
+    wanted = rows(tmp_path / "texts", tmp_path / "here", None, chosen)
+    assert {"language", "gopher", "c4", "perplexity", "evaluation"} <= {row["stage"] for row in wanted}
+    assert rows(tmp_path / "texts", tmp_path / "there", cluster.address, chosen) == wanted
+
+
 def test_a_cluster_goes_on_behind_the_cursor(texts, cluster):
     sources = expand([texts])
-    found = [row for table in mapped_on_ray(sources, CorpusSettings(), Cursor(38, 150), cluster.address) for row in table.to_pylist()]
+    found = [
+        row for table in mapped_on_ray(sources, CorpusSettings(), NOTHING, Cursor(38, 150), cluster.address) for row in table.to_pylist()
+    ]
     assert len(found) == 50 + 200
     assert {row["file"] for row in found} == {38, 39}
     assert found[0]["line"] == 151
@@ -83,4 +95,4 @@ def test_an_unreadable_file_is_the_users_one_line(tmp_path, cluster):
 
 def test_no_cluster_is_one_line():
     with pytest.raises(SettingError, match=r"setting ray: finds no Ray cluster at nonsense"):
-        list(mapped_on_ray([], CorpusSettings(), Cursor(), "nonsense"))
+        list(mapped_on_ray([], CorpusSettings(), NOTHING, Cursor(), "nonsense"))

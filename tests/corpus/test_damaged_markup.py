@@ -33,7 +33,8 @@ def a_page(encoding: str = "utf-8", charset: str = "utf-8") -> bytes:
 
 def a_crawl() -> list[bytes]:
     def record(kind: str, content: str, body: bytes) -> bytes:
-        head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://x.org/\r\nContent-Type: {content}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://x.org/\r\nContent-Type: {content}\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
         return head.encode() + body + b"\r\n\r\n"
 
     http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=%s\r\nContent-Encoding: gzip\r\n\r\n"

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from messy import messy
 
+from zhixing.config import resolve
 from zhixing.corpus import segments as segments_module
 from zhixing.corpus.gather import gather
 from zhixing.corpus.pipeline import CorpusSettings
@@ -35,9 +39,9 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
     return [tuple(row.values()) for table in Segments(folder).tables() for row in table.to_pylist()]
 
 
-def gathered(texts: Path, folder: Path, workers: int = 1) -> list[tuple[object, ...]]:
+def gathered(texts: Path, folder: Path, workers: int = 1, chosen: dict[str, Any] | None = None) -> list[tuple[object, ...]]:
     folder.mkdir(exist_ok=True)
-    for _ in gather(expand([texts]), CorpusSettings(), Segments(folder), workers, lambda source, data: None):
+    for _ in gather(expand([texts]), resolve(CorpusSettings, chosen or {}), Segments(folder), workers, lambda source, data: None):
         pass
     return rows(folder)
 
@@ -48,6 +52,16 @@ def test_workers_change_nothing(texts, tmp_path):
     assert gathered(texts, tmp_path / "three", workers=3) == one
     assert (Segments(tmp_path / "three").ids() == Segments(tmp_path / "one").ids()).all()
     assert (Segments(tmp_path / "three").band(3) == Segments(tmp_path / "one").band(3)).all()
+
+
+def test_workers_change_nothing_with_every_stage_on(tmp_path):
+    chosen = messy(tmp_path, files=3)
+    one = gathered(tmp_path / "texts", tmp_path / "one", chosen=chosen)
+    stages = Counter(row[6] for row in one)
+    assert stages[None] > 150
+    assert {"read", "language", "gopher", "c4", "perplexity", "evaluation"} <= set(stages)
+    assert gathered(tmp_path / "texts", tmp_path / "two", workers=2, chosen=chosen) == one
+    assert (Segments(tmp_path / "two").ids() == Segments(tmp_path / "one").ids()).all()
 
 
 def test_texts_are_found_by_their_number(texts, tmp_path, monkeypatch):
@@ -128,7 +142,7 @@ def test_a_killed_prepare_goes_on_and_ends_with_the_same_bytes(texts, tmp_path):
 
 
 _SLOW = """
-import sys, time
+import json, sys, time
 from zhixing.corpus import pipeline, segments
 from zhixing.verbs.prepare import prepare
 segments.SEGMENT_BYTES = 20_000
@@ -137,8 +151,56 @@ def slow(self, *words):
     time.sleep(0.2)
     return write(self, *words)
 segments.Segments._write = slow
-prepare([sys.argv[1]], out=sys.argv[2])
+prepare([sys.argv[1]], out=sys.argv[2], settings=json.loads(sys.argv[3]) if len(sys.argv) > 3 else None)
 """
+
+
+def test_a_killed_prepare_with_every_stage_on_ends_with_the_same_bytes(tmp_path):
+    chosen = messy(tmp_path, files=3)
+    prepare([str(tmp_path / "texts")], out=tmp_path / "whole", settings=chosen)
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SLOW, str(tmp_path / "texts"), str(out), json.dumps(chosen)], stderr=subprocess.DEVNULL
+    )
+    folder, until = tmp_path / ".killed.work/segments", time.monotonic() + 60
+    while len(list(folder.glob("*.arrow"))) < 2 and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.arrow")}
+    assert len(done) >= 2 and not out.exists()
+    prepare([str(tmp_path / "texts")], out=out, workers=2, settings=chosen)
+    assert contents(out) == contents(tmp_path / "whole")
+    statistics = json.loads((out / "statistics.json").read_text())
+    removed = sum(number for reason, number in statistics["dropped"].items() if reason.startswith("evaluation: "))
+    assert statistics["evaluation"] == {str(tmp_path / "questions.json"): removed} and removed > 5
+    named = json.loads((out / "lineage.json").read_text())["named"]
+    assert [Path(file["path"]).name for file in named] == ["bad.txt", "clean.txt", "questions.json"]
+    assert named[2]["sha256"] == hashlib.sha256((tmp_path / "questions.json").read_bytes()).hexdigest()
+
+
+def test_a_named_file_that_has_changed_begins_anew(tmp_path):
+    chosen = messy(tmp_path, files=1)
+    work = tmp_path / ".out.work"
+    prepare([str(tmp_path / "texts")], out=tmp_path / "first", settings=chosen)
+    process = subprocess.Popen([sys.executable, "-c", _SLOW, str(tmp_path / "texts"), str(tmp_path / "out"), json.dumps(chosen)])
+    until = time.monotonic() + 60
+    while not list(work.glob("segments/*.arrow")) and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(work.glob("segments/*.arrow"))
+    (tmp_path / "questions.json").write_text(json.dumps(["a question of eight words that is never asked " * 3]), encoding="utf-8")
+    result = prepare([str(tmp_path / "texts")], out=tmp_path / "out", settings=chosen)
+    assert not [reason for reason in result.reasons if reason.startswith("evaluation")]
+    first = json.loads((tmp_path / "first/statistics.json").read_text())
+    assert result.documents["kept"] > first["documents"]["kept"]
+
+
+def test_files_that_settings_name_and_that_are_not_there(texts, tmp_path):
+    with pytest.raises(InputError, match=r"absent.tsv: no such file"):
+        prepare([str(texts)], out=tmp_path / "out", settings={"filter.evaluation.files": [str(tmp_path / "absent.tsv")]})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["texts"]
 
 
 def test_other_settings_begin_anew(texts, tmp_path):

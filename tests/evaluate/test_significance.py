@@ -68,10 +68,14 @@ def test_a_small_steady_difference_is_found_by_pairing():
 
 def test_resampling_is_repeatable_and_whole():
     rows = documents(np.random.default_rng(6), 30)
-    first, second = (np.concatenate(list(resampled(rows, 100, 7))) for _ in range(2))
+    first, second = (np.concatenate([counts for _, counts in resampled(rows, 100, 7)]) for _ in range(2))
     assert np.array_equal(first, second)
-    ones = np.concatenate(list(resampled(np.ones((30, 1)), 100, 7)))
-    assert (ones == 30).all()
+    assert (first.sum(1) == 30).all()
+    [(kinds, counts)] = resampled(np.repeat([[1.0], [2.0]], [20, 10], axis=0), 4000, 7)
+    assert kinds.tolist() == [[1], [2]]  # equal rows are drawn together
+    assert (counts.sum(1) == 30).all()
+    assert counts[:, 1].mean() == pytest.approx(10, abs=0.2)
+    assert counts[:, 1].std() == pytest.approx((30 * 1 / 3 * 2 / 3) ** 0.5, abs=0.1)
 
 
 def test_different_examples_are_refused():

@@ -225,7 +225,7 @@ def test_an_encoder_learns_what_is_hidden(data, encoder):
 def test_verbs_name_a_run_of_the_wrong_shape(encoder, tmp_path):
     run, _ = encoder
     for verb, words in ((zx.generate, {}), (zx.compare, {"b": run})):
-        with pytest.raises(ArtifactError, match="is an encoder; (generate|compare) needs a decoder"):
+        with pytest.raises(ArtifactError, match=r"is an encoder; (generate|compare) needs a decoder"):
             verb(run, **words)
 
 
@@ -235,10 +235,10 @@ def test_an_encoder_is_a_base_for_further_training(data, encoder, whole, tmp_pat
     more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={**TINY, **still, "objective.kind": "masked"})
     assert more.parameters == result.parameters
     assert more.valid_loss == pytest.approx(result.valid_loss, abs=1e-4)
-    with pytest.raises(SettingError, match="objective.kind=masked"):
+    with pytest.raises(SettingError, match=r"objective\.kind=masked"):
         zx.pretrain(data, out=tmp_path / "x", base=run, settings=TINY)
     with pytest.raises(
-        SettingError, match="trains a model of shape encoder, and .* is one of shape decoder; set objective.kind=causal or infill"
+        SettingError, match=r"trains a model of shape encoder, and .* is one of shape decoder; set objective.kind=causal or infill"
     ):
         zx.pretrain(data, out=tmp_path / "x", base=whole[0], settings={"objective.kind": "masked", "train.steps": 2})
 

@@ -1,6 +1,7 @@
 """The map side of the pipeline on a Ray cluster: the same stages, on Ray Data, with the rows in the same order.
 
-Each source is read where it is worked on, so all nodes have to see the same files. What a node was working on when it died is done again
+Each source is read where it is worked on, so all nodes have to see the same files; what settings name beside them (evaluation data, say) is
+read here and sent along. What a node was working on when it died is done again
 by another.
 """
 
@@ -17,13 +18,16 @@ from zhixing.corpus.pipeline import CorpusSettings, Processor, batches
 from zhixing.corpus.readers import Source
 from zhixing.corpus.rows import table
 from zhixing.corpus.segments import Cursor
+from zhixing.corpus.supplies import Supplies
 from zhixing.errors import MissingPackage, SettingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def mapped_on_ray(sources: Sequence[Source], settings: CorpusSettings, cursor: Cursor, address: str) -> Iterator[pa.Table]:
+def mapped_on_ray(
+    sources: Sequence[Source], settings: CorpusSettings, supplies: Supplies, cursor: Cursor, address: str
+) -> Iterator[pa.Table]:
     """Tables of processed rows from the cursor on, in order. Raises `SettingError` when there is no cluster at the address."""
     try:
         import ray
@@ -45,7 +49,7 @@ def mapped_on_ray(sources: Sequence[Source], settings: CorpusSettings, cursor: C
     done = (
         ray.data.from_items(numbers, override_num_blocks=len(numbers))
         .map_batches(partial(_read, sources=sources, settings=settings, cursor=cursor), batch_size=1, batch_format="pyarrow")
-        .map_batches(Processor, fn_constructor_args=(settings,), batch_size=None, batch_format="pyarrow", compute=everywhere)
+        .map_batches(Processor, fn_constructor_args=(settings, supplies), batch_size=None, batch_format="pyarrow", compute=everywhere)
     )
     yield from (rows for rows in done.iter_batches(batch_size=None, batch_format="pyarrow") if rows.num_rows)
 

@@ -147,15 +147,18 @@ def _western_or_else(sample: bytes) -> str:
     return western if found is None or found.encoding in ("ascii", "utf_8") else found.encoding
 
 
-def decode(file: Readable, source: str, encoding: str | None = None) -> Iterator[str]:
-    r"""The text of a file in pieces, every line end as `\n`. Raises `InputError` when it is no text, or `encoding` is not known."""
+def decode(file: Readable, source: str, encoding: str | None = None, *, newlines: bool = True) -> Iterator[str]:
+    r"""The text of a file in pieces. newlines: every line end becomes `\n`; else they stay as they are.
+
+    Raises `InputError` when it is no text, or `encoding` is not known.
+    """
     decoder: codecs.IncrementalDecoder | None = None
     if encoding is not None:
         decoder = _decoder(encoding, source)
-    newlines = io.IncrementalNewlineDecoder(None, translate=True)  # also joins a \r\n that two pieces share
+    ends = io.IncrementalNewlineDecoder(None, translate=newlines)  # also joins a \r\n that two pieces share
     while block := file.read(SAMPLE):
         if decoder is None and block.isascii() and b"\0" not in block:
-            yield newlines.decode(block.decode("ascii"))
+            yield ends.decode(block.decode("ascii"))
             continue
         if decoder is None:
             start = next((i for i, byte in enumerate(block) if byte > 127), 0) if b"\0" not in block else 0
@@ -166,10 +169,10 @@ def decode(file: Readable, source: str, encoding: str | None = None) -> Iterator
                 raise InputError(source, "is binary, not text")
             decoder = _decoder(encoding, source)
         try:
-            yield newlines.decode(decoder.decode(block))
+            yield ends.decode(decoder.decode(block))
         except UnicodeError as error:  # no mark at the start of UTF-16, say; single broken bytes are no errors
             raise InputError(source, f"is not in the encoding {encoding} ({error!s:.60})") from None
-    yield newlines.decode(decoder.decode(b"", final=True) if decoder is not None else "", final=True)
+    yield ends.decode(decoder.decode(b"", final=True) if decoder is not None else "", final=True)
 
 
 def _decoder(name: str, source: str) -> codecs.IncrementalDecoder:

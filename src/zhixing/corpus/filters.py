@@ -5,8 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from zhixing.config import Settings
+from zhixing.corpus.c4 import C4Settings
+from zhixing.corpus.decontaminate import EvaluationSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.gopher import GopherSettings
+from zhixing.corpus.language import LanguageSettings
+from zhixing.corpus.perplexity import PerplexitySettings
 
 
 class FilterSettings(Settings):
@@ -16,7 +20,11 @@ class FilterSettings(Settings):
     """Shorter ones are."""
     max_characters: int | None = Field(default=None, ge=1)
     """Longer ones are, where set."""
+    language: LanguageSettings = LanguageSettings()
     gopher: GopherSettings = GopherSettings()
+    c4: C4Settings = C4Settings()
+    perplexity: PerplexitySettings = PerplexitySettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     max_dropped: float = Field(default=0.95, gt=0, le=1)
     """Share of records that may be left out, copies aside, before the run stops and shows examples; judged from 1,000 records on."""
 

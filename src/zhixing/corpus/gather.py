@@ -11,10 +11,11 @@ from itertools import islice
 import pyarrow as pa
 
 from zhixing.corpus.document import Document, Dropped
-from zhixing.corpus.pipeline import CorpusSettings, batches
+from zhixing.corpus.pipeline import CorpusSettings, batches, stages
 from zhixing.corpus.readers import FORMATS, Item, Source, Watch, read_source
 from zhixing.corpus.rows import ERROR, table
 from zhixing.corpus.segments import Cursor, Segments
+from zhixing.corpus.supplies import supplies
 from zhixing.corpus.workers import mapped
 from zhixing.errors import InputError
 
@@ -27,8 +28,11 @@ def gather(
 ) -> Iterator[pa.Table]:
     """Bring the segments to the end of the sources; yields the tables of those that are written, old ones first.
 
-    Raises `InputError` when a file named by hand, or all of them, cannot be read, or too large a share of records is left out.
+    Raises `InputError` when a file named by hand, or all of them, cannot be read, or too large a share of records is left out;
+    `MissingPackage` and `SettingError` before anything is read.
     """
+    needed = supplies(settings)
+    stages(settings, needed)  # says now what is missing
     judge = _Judge(sources, settings)
     for rows in segments.tables():
         judge.see(rows)
@@ -36,11 +40,11 @@ def gather(
     cursor = segments.cursor
     if ray is None:
         raw = (table(batch) for batch in batches(_rows(sources, settings, cursor, watch), lambda entry: len(entry[1].text)))
-        done: Iterable[pa.Table] = mapped(raw, settings, workers)
+        done: Iterable[pa.Table] = mapped(raw, settings, needed, workers)
     else:
         from zhixing.corpus.cluster import mapped_on_ray
 
-        done = mapped_on_ray(sources, settings, cursor, ray)
+        done = mapped_on_ray(sources, settings, needed, cursor, ray)
     for rows in segments.write(judge.seen(done)):
         yield rows
     judge.end()

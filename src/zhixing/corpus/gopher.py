@@ -13,14 +13,13 @@ from pydantic import Field
 
 from zhixing.config import Settings
 from zhixing.corpus.document import Document, Dropped
+from zhixing.corpus.han import CHARACTERS_A_WORD, UNIT
 from zhixing.corpus.stats import han_characters
 
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _LETTER = re.compile(r"[^\W\d_]")
 _BULLETS = ("•", "-", "*", "‣", "●", "·", "◦", "▪", "■", "◆")
 _ENGLISH = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _CHINESE = frozenset("的一是不了在人有我他这来上为和到说们就也")
-_CHARACTERS_A_WORD = 1.7  # People's Daily of January 1998, as segmented by hand: 1.84 M characters in 1.1 M words
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 TOP = ((2, 0.20), (3, 0.18), (4, 0.16))
@@ -76,12 +75,12 @@ class Gopher:
         """The first rule that a text breaks; None if it breaks none."""
         han = han_characters(text)
         chinese = 2 * han >= sum(not c.isspace() for c in text) if han else False
-        words = _HAN.findall(text) if chinese else text.split()
+        words = UNIT.findall(text) if chinese else text.split()
         return self._quality(text, words, chinese) or (_repetition(text, words, chinese) if self.settings.repetition else None)
 
     def _quality(self, text: str, words: list[str], chinese: bool) -> str | None:
         s = self.settings
-        count = len(words) / (_CHARACTERS_A_WORD if chinese else 1)
+        count = len(words) / (CHARACTERS_A_WORD if chinese else 1)
         if count < s.min_words:
             return "too few words"
         if count > s.max_words:
@@ -124,7 +123,7 @@ def _repetition(text: str, words: list[str], chinese: bool) -> str | None:
     runs = ids.copy()
     size = 1
     for number, share in (*TOP, *REPEATED):
-        wanted = round(number * _CHARACTERS_A_WORD) if chinese else number
+        wanted = round(number * CHARACTERS_A_WORD) if chinese else number
         while size < wanted:
             runs = runs[:-1] * _MULTIPLIER + ids[size:]
             size += 1

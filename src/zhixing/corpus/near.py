@@ -9,7 +9,7 @@ Texts that share a band are then compared by their real similarity, so that noth
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from zhixing.config import Settings
+from zhixing.corpus.han import UNIT
 
 Hashes = NDArray[np.uint64]
 Number = TypeVar("Number", np.uint64, np.int64)
 
-_UNIT = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\\W_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd: powers of it never vanish modulo 2^64
 _KEPT_UNITS = 1 << 20
 """Units whose hash is remembered; then all are forgotten, so that memory stays bounded."""
@@ -51,8 +51,33 @@ def banding(settings: NearSettings) -> tuple[int, int]:
     return settings.permutations, 1
 
 
+class Units:
+    """Hashes of units and of runs of them; keeps those of units that it has met."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def hashes(self, units: Sequence[str]) -> Hashes:
+        """A hash for each unit [units]."""
+        known = self._known
+        if len(known) > _KEPT_UNITS:
+            known.clear()
+        for unit in set(units).difference(known):
+            known[unit] = int.from_bytes(hashlib.blake2b(unit.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+        return np.fromiter((known[unit] for unit in units), np.uint64, len(units))
+
+
+def runs(hashes: Hashes, size: int) -> Hashes:
+    """A hash for each run of so many of the units with these hashes [units - size + 1]."""
+    count = max(0, len(hashes) - size + 1)
+    found = np.zeros(count, np.uint64)
+    for place, power in enumerate(_powers(size)):
+        found += hashes[place : place + count] * power
+    return _mixed(found)
+
+
 class Sketcher:
-    """Makes shingles and sketches; keeps the hashes of units it has met."""
+    """Makes shingles and sketches."""
 
     def __init__(self, settings: NearSettings) -> None:
         self.settings = settings
@@ -61,27 +86,15 @@ class Sketcher:
         count = self.bands * self.rows
         self._factor = draw.integers(0, 1 << 63, count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
         self._offset = draw.integers(0, 1 << 63, count, dtype=np.uint64)
-        self._powers = _powers(settings.shingle)
         self._row_powers = _powers(self.rows)
-        self._units: dict[str, int] = {}
+        self._units = Units()
 
     def shingles(self, text: str) -> Hashes:
         """The different shingles of a text, as sorted hashes; one of all its units where it has fewer than a shingle."""
-        units = _UNIT.findall(text.lower())
-        known = self._units
-        if len(known) > _KEPT_UNITS:
-            known.clear()
-        for unit in set(units).difference(known):
-            known[unit] = int.from_bytes(hashlib.blake2b(unit.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-        hashes = np.fromiter((known[unit] for unit in units), np.uint64, len(units))
-        size = self.settings.shingle
+        hashes, size = self._units.hashes(UNIT.findall(text.lower())), self.settings.shingle
         if len(hashes) < size:
             return np.array([(hashes * _powers(len(hashes))).sum(dtype=np.uint64)], np.uint64) if len(hashes) else hashes
-        count = len(hashes) - size + 1
-        runs = np.zeros(count, np.uint64)
-        for place in range(size):
-            runs += hashes[place : place + count] * self._powers[place]
-        return distinct(_mixed(runs))
+        return distinct(runs(hashes, size))
 
     def sketch(self, text: str) -> Hashes:
         """A hash for each band [bands]; two texts share one with the probability that `banding` promises. Without units: all different."""

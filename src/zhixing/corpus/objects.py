@@ -109,6 +109,22 @@ def json_values(source: str, pieces: Iterator[str], wanted: str | int | None, lo
     field.check(source)
 
 
+def strings(source: str, pieces: Iterator[str]) -> Iterator[str]:
+    """All texts in a JSON file, or in one of JSON lines, wherever they stand. Raises `InputError` when it is not JSON."""
+    import ijson
+
+    depth = 0
+    try:
+        for event, value in ijson.basic_parse(_Utf8(pieces), multiple_values=True):
+            depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+            if depth > DEPTH:
+                raise InputError(source, f"has values nested more than {DEPTH} levels deep")
+            if event == "string":
+                yield value
+    except (ijson.JSONError, ValueError) as error:
+        raise InputError(source, f"is not valid JSON ({' '.join(str(error).split())[:40]})") from None
+
+
 class _TooLong(Exception):
     pass
 
@@ -118,8 +134,8 @@ class _TooDeep(Exception):
 
 
 def _values(file: _Bounded) -> Iterator[Any]:
-    """The values of arrays, and what stands outside of arrays. Not by `ijson.items`: it names every event by its whole path, so that 100,000
-    brackets would take 25 GB."""
+    """The values of arrays, and what stands outside of arrays. Not by `ijson.items`: it names every event by its whole path, so that
+    100,000 brackets would take 25 GB."""
     import ijson
 
     depth, level, builder = 0, 0, ijson.ObjectBuilder()

@@ -1,9 +1,10 @@
 """The pipeline: what happens to text between a file and the tokenizer.
 
-    read -> tables of rows -> [ extract -> clean -> ... -> sketch ] -> segments on disk -> copies -> split
+    read -> tables of rows -> [ extract -> clean -> filter -> mask -> sketch ] -> segments on disk -> copies -> split
                                 in as many processes as there are
 
 A stage is a pure function of each document: a callable from a batch to (kept, dropped). Adding one is a class and a line in `stages`.
+What it needs beyond its settings (a word list, a model of clean text) is read once, by `supplies`, and goes to every process with them.
 What needs to see all documents, the search for copies, works on hashes afterwards (`dedup`).
 """
 
@@ -13,21 +14,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zhixing.config import Settings
+from zhixing.corpus.c4 import C4
 from zhixing.corpus.clean import Clean, CleanSettings
+from zhixing.corpus.decontaminate import Decontaminate
 from zhixing.corpus.dedup import DedupSettings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.gopher import Gopher
+from zhixing.corpus.language import Language
 from zhixing.corpus.markup import Extract, ExtractSettings
+from zhixing.corpus.perplexity import Perplexity
 from zhixing.corpus.privacy import Privacy, PrivacySettings
 from zhixing.corpus.readers import Item, ReadSettings
 from zhixing.corpus.split import SplitSettings
+from zhixing.corpus.supplies import Supplies
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH, BATCH_CHARACTERS = 256, 1 << 20
 """A batch is full with so many documents, or so many characters: a few long documents must not fill the memory."""
+
+NOTHING = Supplies()
+"""What settings without a file among them need."""
 
 T = TypeVar("T")
 
@@ -52,11 +61,20 @@ class Stage(Protocol):
         ...
 
 
-def stages(settings: CorpusSettings) -> list[Stage]:
-    """The stages that these settings ask for, in order."""
-    chain: list[Stage] = [Extract(settings.extract), Clean(settings.clean), Lengths(settings.filter)]
-    if settings.filter.gopher.on:
-        chain.append(Gopher(settings.filter.gopher))
+def stages(settings: CorpusSettings, supplies: Supplies = NOTHING) -> list[Stage]:
+    """The stages that these settings ask for, in order; what they need is in `supplies`. Raises `MissingPackage`, `SettingError`."""
+    chosen = settings.filter
+    chain: list[Stage] = [Extract(settings.extract), Clean(settings.clean), Lengths(chosen)]
+    if chosen.language.keep:
+        chain.append(Language(chosen.language))
+    if chosen.gopher.on:
+        chain.append(Gopher(chosen.gopher))
+    if chosen.c4.on:
+        chain.append(C4(chosen.c4, supplies.bad_words))
+    if supplies.model is not None:
+        chain.append(Perplexity(chosen.perplexity, supplies.model))
+    if supplies.overlaps is not None:
+        chain.append(Decontaminate(chosen.evaluation, supplies.overlaps))
     if settings.privacy.on:
         chain.append(Privacy(settings.privacy))
     return chain
@@ -65,10 +83,10 @@ def stages(settings: CorpusSettings) -> list[Stage]:
 class Processor:
     """All stages on a table of rows; the same rows come back, changed or with a reason, and what `dedup` needs to know of them."""
 
-    def __init__(self, settings: CorpusSettings) -> None:
+    def __init__(self, settings: CorpusSettings, supplies: Supplies = NOTHING) -> None:
         from zhixing.corpus.near import Sketcher
 
-        self.chain = stages(settings)
+        self.chain = stages(settings, supplies)
         self.sketcher = Sketcher(settings.dedup.near) if settings.dedup.near.on else None
 
     def __call__(self, rows: pa.Table) -> pa.Table:

@@ -30,7 +30,7 @@ def rows(
     aside: list[Dropped] = []
     column: int | None = None
     doubtful: list[str] | None = None  # a first row that may be the header of a column of numbers
-    for number, row in _parsed(form, _without(aside, entries), longest):
+    for number, row in parsed(form, _without(aside, entries), longest):
         yield from aside
         aside.clear()
         if isinstance(row, str):
@@ -65,7 +65,7 @@ def _without(aside: list[Dropped], entries: Entries) -> Iterator[tuple[int, str]
             yield entry
 
 
-def _parsed(form: Literal["csv", "tsv"], numbered: Iterator[tuple[int, str]], longest: int) -> Iterator[tuple[int, list[str] | str]]:
+def parsed(form: Literal["csv", "tsv"], numbered: Iterator[tuple[int, str]], longest: int) -> Iterator[tuple[int, list[str] | str]]:
     """Rows as (line, cells), or (line, what is wrong with it). After a stray quote reading goes on with the next line."""
     first = next(numbered, None)
     if first is None:

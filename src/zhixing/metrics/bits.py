@@ -24,6 +24,7 @@ class BitsPerByte:
     """Bits that an ideal compressor with this model would need for a byte of UTF-8 text."""
 
     name: str = "bits_per_byte"
+    signature: str = "bits_per_byte|v1"
     lower_is_better: bool = True
 
     def score(self, totals: Rows) -> Rows:
@@ -36,6 +37,7 @@ class BitsPerCharacter:
     """Bits for a character."""
 
     name: str = "bits_per_character"
+    signature: str = "bits_per_character|v1"
     lower_is_better: bool = True
 
     def score(self, totals: Rows) -> Rows:
@@ -48,6 +50,7 @@ class Perplexity:
     """Number of equally likely tokens that the model is as unsure among (Jelinek et al. 1977)."""
 
     name: str = "perplexity"
+    signature: str = "perplexity|v1"
     lower_is_better: bool = True
 
     def score(self, totals: Rows) -> Rows:

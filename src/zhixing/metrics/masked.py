@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from zhixing.metrics import Rows
+from zhixing.metrics import Rows, ratio
 
 NATS, RIGHT, HIDDEN = range(3)
 
@@ -20,11 +18,12 @@ class MaskedLoss:
     """Mean - ln p of a hidden token, in nats."""
 
     name: str = "masked_loss"
+    signature: str = "masked_loss|v1"
     lower_is_better: bool = True
 
     def score(self, totals: Rows) -> Rows:
         """[..., 3] -> [...]; nan where nothing is hidden."""
-        return _ratio(totals[..., NATS], totals[..., HIDDEN])
+        return ratio(totals[..., NATS], totals[..., HIDDEN])
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,12 @@ class MaskedAccuracy:
     """Share of the hidden tokens that are the most probable one at their place."""
 
     name: str = "masked_accuracy"
+    signature: str = "masked_accuracy|v1"
     lower_is_better: bool = False
 
     def score(self, totals: Rows) -> Rows:
         """[..., 3] -> [...]; nan where nothing is hidden."""
-        return _ratio(totals[..., RIGHT], totals[..., HIDDEN])
-
-
-def _ratio(part: Rows, whole: Rows) -> Rows:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+        return ratio(totals[..., RIGHT], totals[..., HIDDEN])
 
 
 MASKED = (MaskedLoss(), MaskedAccuracy())

@@ -64,6 +64,11 @@ class NGram:
             self._levels.append(self._level(self._full[n - 1], counts))
         return self
 
+    @property
+    def size(self) -> int:
+        """Number of different n-grams of all orders that were counted."""
+        return sum(len(keys) for keys in self._full)
+
     def _left_contexts(self, ids: Ids, ranks: list[Ids], n: int) -> Ids:
         """How many different tokens stand before each n-gram."""
         place = ranks[n][n + 1 :]  # the n-gram that ends before each position, where a token stands before it

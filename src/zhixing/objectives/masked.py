@@ -148,4 +148,5 @@ class Masked:
         return model
 
     def _states(self, model: nn.Module, batch: Batch) -> Tensor:
-        return self._model(model)(batch["ids"], segments=batch.get("segments"))
+        states: Tensor = self._model(model)(batch["ids"], segments=batch.get("segments"))
+        return states

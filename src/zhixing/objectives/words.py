@@ -86,4 +86,5 @@ def beginnings(texts: Sequence[bytes], ids: Sequence[int]) -> NDArray[np.bool_]:
                 place += len(word)
     at = np.zeros(int(places[-1]) + 1, dtype=bool)
     at[byte_of[starts]] = True
-    return at[places[:-1]]
+    found_at: NDArray[np.bool_] = at[places[:-1]]
+    return found_at

@@ -29,6 +29,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zhixing.config import Settings
+from zhixing.device import has_bf16
 from zhixing.errors import ArtifactError, SettingError
 
 
@@ -65,13 +66,13 @@ _MOMENTUM_WARMUP = 300  # steps from 0.85 to the full momentum: early gradients 
 
 
 def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrices to a batch of matrices [N, rows, columns], by Newton-Schulz in bf16.
+    """The nearest semi-orthogonal matrices to a batch of matrices [N, rows, columns], by Newton-Schulz, in bf16 where the hardware has it.
 
     Singular values end within about [0.7, 1.2], which trains as well as exact ones (Jordan et al. 2024).
     """
     a, b, c = _QUINTIC
     tall = x.shape[-2] > x.shape[-1]
-    y = (x.mT if tall else x).to(torch.bfloat16)
+    y = (x.mT if tall else x).to(torch.bfloat16 if has_bf16(x.device) else torch.float32)
     y = y / (y.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = y @ y.mT
@@ -82,7 +83,7 @@ def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised: matrices of one shape are stacked and share each Newton-Schulz product."""
 
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+    def __init__(self, params: list[nn.Parameter] | list[dict[str, object]], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -42,24 +42,35 @@ class CompareResult(Result):
 
 
 def compare(
-    a: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers also a file of predictions."],
     b: Annotated[Path, "The one to compare it with."],
     *,
-    data: Annotated[list[str] | None, "Texts, or a data folder (its validation part). Default: what both runs were validated on."] = None,
+    data: Annotated[
+        list[str] | None,
+        "Texts, or a data folder (its validation part); for classifiers labelled texts. Default: what both runs were validated on.",
+    ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: each model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
+    label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
+    pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
+    test: Annotated[str, "Classifiers: bootstrap, permutation, or mcnemar (of accuracy alone)."] = "bootstrap",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> CompareResult:
-    """Say whether one model predicts a text better than another: a paired bootstrap over the same documents.
+    """Say whether one model is better than another: a paired test over the same documents or labelled texts.
 
-    Bits per byte and per character compare models of any tokenizers; perplexity is left out where these differ.
+    Bits per byte and per character compare language models of any tokenizers; perplexity is left out where these differ. Classifiers are
+    compared by every metric, also with the predictions in a file: a label a line, or JSON lines as `predict` writes them.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
+    from zhixing.tasks.artifact import is_classifier
     from zhixing.verbs.evaluate import check_window, default_texts
 
+    if any(is_classifier(Path(path)) for path in (a, b)):
+        return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
     systems = [open_model(Path(path), device) for path in (a, b)]
     for system in systems:
         system.decoder_for("compare")
@@ -75,27 +86,47 @@ def compare(
     rows = [score(s, (t.text for t in texts), *frame, total=len(texts)).rows for s, frame in zip(systems, frames, strict=True)]
     same = systems[0].tokenizer.fingerprint == systems[1].tokenizer.fingerprint
     parts = [f"window:{w}|stride:{s}|tok:{m.tokenizer.fingerprint[:8]}" for m, (w, s) in zip(systems, frames, strict=True)]
-    signature = (
-        f"v1|a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}|test:paired-bootstrap|resamples:{significance.RESAMPLES}"
-    )
-    found = {}
-    for metric in LANGUAGE_MODEL:
-        if metric.name == "perplexity" and not same:
-            continue
-        d = significance.paired(metric, rows[0], rows[1])
-        found[metric.name] = Comparison(
-            a=d.a, b=d.b, difference=d.difference, low=d.low, high=d.high, p=d.p, signature=f"{metric.name}|{signature}"
-        )
+    about = f"a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}"
+    asked = [metric for metric in LANGUAGE_MODEL if same or metric.name != "perplexity"]
+    found = {name: Comparison(**d) for name, d in significance.differences(asked, rows[0], rows[1], about).items()}
     return CompareResult(
         a=str(a), b=str(b), data=data or ["validation part"], documents=len(texts), metrics=found, verdict=_verdict(found, len(texts))
     )
 
 
-def _verdict(metrics: dict[str, Comparison], documents: int) -> str:
+def _classifiers(
+    a: Path, b: Path, data: list[str] | None, columns: tuple[str | None, str | None, str | None], test: str, device: str
+) -> CompareResult:
+    """Compare two classifiers, or one with predictions in a file."""
+    from zhixing.errors import SettingError
+    from zhixing.evaluate.labels import lower_is_better
+    from zhixing.evaluate.rivals import compare_classifiers, main_metric
+    from zhixing.tasks.material import Columns
+
+    if data is None:
+        raise SettingError("data", "is needed to compare classifiers: name the labelled texts")
+    if test not in ("bootstrap", "permutation", "mcnemar"):
+        raise SettingError("test", f"is bootstrap, permutation or mcnemar, not {test}")
+    kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
+    found = {name: Comparison(**entry) for name, entry in differences.items()}
+    name = main_metric(kind)
+    main, few = found[name], _few(texts, "texts")
+    if main.p >= 0.05:
+        verdict = f"no significant difference in {name} (p = {main.p:.3f}): take the cheaper one{few}"
+    else:
+        better = "B" if (main.difference > 0) != lower_is_better(name) else "A"
+        verdict = f"{better} is better: {name} {main.a:.4f} and {main.b:.4f}, p = {main.p:.4f}{few}"
+    return CompareResult(a=str(a), b=str(b), data=data, documents=texts, metrics=found, verdict=verdict)
+
+
+def _few(count: int, what: str) -> str:
     from zhixing.evaluate.significance import FEW
 
-    main = metrics["bits_per_byte"]
-    few = f" (only {documents} documents: take it with caution)" if documents < FEW else ""
+    return f" (only {count} {what}: take it with caution)" if count < FEW else ""
+
+
+def _verdict(metrics: dict[str, Comparison], documents: int) -> str:
+    main, few = metrics["bits_per_byte"], _few(documents, "documents")
     if main.p >= 0.05:
         return f"no significant difference (p = {main.p:.3f}): take the cheaper one{few}"
     better, share = ("B", -main.difference / main.a) if main.difference < 0 else ("A", main.difference / main.b)

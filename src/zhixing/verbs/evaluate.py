@@ -15,7 +15,9 @@ from zhixing.files import together, write_json, write_text
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
+    from zhixing.evaluate.classification import ClassificationResult
     from zhixing.evaluate.documents import Text
+    from zhixing.evaluate.translations import TranslationResult
 
 
 class MetricResult(Result):
@@ -49,16 +51,29 @@ class EvaluateResult(Result):
 def evaluate(
     model: Annotated[Path, "A run folder, or a Hugging Face folder."],
     *,
-    data: Annotated[list[str] | None, "Texts, or a data folder (its validation part). Default: what the run was validated on."] = None,
+    data: Annotated[
+        list[str] | None,
+        "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator. Default: what the run was "
+        "validated on.",
+    ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
+    label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
+    pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
+    source_column: Annotated[str | None, "Translators: name or 0-based number of the column of sources."] = None,
+    target_column: Annotated[str | None, "Translators: name or 0-based number of the column of references."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
-) -> EvaluateResult:
-    """Measure a model on any text, with intervals: bits per byte, bits per character and perplexity of a decoder; loss and accuracy of an
-    encoder at hidden words.
+) -> EvaluateResult | ClassificationResult | TranslationResult:
+    """Measure a model on any text, with intervals.
 
-    Intervals are bootstrapped over documents. Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
+    Bits per byte, bits per character and perplexity of a decoder; loss and accuracy of an encoder at hidden words; every metric of a
+    classifier, with its surest errors and what moved them; BLEU, chrF, TER and METEOR of a translator.
+
+    Intervals are bootstrapped over documents or texts (rates have Wilson's).
+
+    Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
@@ -66,7 +81,13 @@ def evaluate(
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.models.shapes import EncoderModel
+    from zhixing.tasks.artifact import is_classifier
+    from zhixing.tasks.translation.artifact import is_translator
 
+    if is_translator(Path(model)):
+        return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out)
+    if is_classifier(Path(model)):
+        return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
     loaded = open_model(Path(model), device)
     if isinstance(loaded.model, EncoderModel):
         return _hidden(loaded, str(model), data, window, stride, out)
@@ -80,15 +101,8 @@ def evaluate(
         warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
     if len(texts) < significance.FEW:
         warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
-    signature = (
-        f"v1|window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
-    )
-    metrics = {}
-    for metric in LANGUAGE_MODEL:
-        estimate = significance.interval(metric, scored.rows)
-        metrics[metric.name] = MetricResult(
-            value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
-        )
+    about = f"window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}"
+    metrics = {name: MetricResult(**found) for name, found in significance.estimates(LANGUAGE_MODEL, scored.rows, about).items()}
     result = EvaluateResult(
         model=str(model),
         fingerprint=loaded.fingerprint,
@@ -105,6 +119,53 @@ def evaluate(
             write_text(place / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
             write_json(place / "report.json", result.model_dump())
             write_evaluation_report(place, folder.name)
+    return result
+
+
+def _translator(
+    model: Path,
+    data: list[str] | None,
+    columns: tuple[str | None, str | None],
+    frame: tuple[int | None, int | None],
+    device: str,
+    out: Path | None,
+) -> TranslationResult:
+    """Evaluate a translator."""
+    from zhixing.evaluate.translations import evaluate_translator
+    from zhixing.tasks.translation.artifact import Translator
+
+    if data is None:
+        raise SettingError("data", f"is needed: {model} is a translator, so name the pairs to evaluate it on")
+    if frame != (None, None):
+        raise SettingError("window", "and stride are for language models; a translator sees what it was trained to see")
+    return evaluate_translator(Translator.open(model, device), data, columns, out or model / "eval" / folder_name(data), str(model))
+
+
+def _classifier(
+    model: Path,
+    data: list[str] | None,
+    columns: tuple[str | None, str | None, str | None],
+    frame: tuple[int | None, int | None],
+    device: str,
+    out: Path | None,
+) -> ClassificationResult:
+    """Evaluate a classifier."""
+    from zhixing.evaluate.classification import evaluate_classifier
+    from zhixing.evaluate.report import write_classification_report
+    from zhixing.tasks.artifact import open_classifier
+    from zhixing.tasks.material import Columns
+
+    if data is None:
+        raise SettingError("data", f"is needed: {model} is a classifier, so name the labelled texts to evaluate it on")
+    if frame != (None, None):
+        raise SettingError("window", "and stride are for language models; a classifier sees what it was trained to see")
+    opened = open_classifier(model, device)
+    result, rows = evaluate_classifier(opened, data, Columns(*columns), str(model))
+    folder = out or model / "eval" / folder_name(data)
+    with together(folder) as place:
+        write_text(place / "examples.jsonl", "".join(rows))
+        write_json(place / "report.json", result.model_dump())
+        write_classification_report(place, folder.name)
     return result
 
 
@@ -129,16 +190,11 @@ def _hidden(loaded: Loaded, model: str, data: list[str] | None, window: int | No
     if len(texts) < significance.FEW:
         warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
     settings = hidden.settings_of(loaded)
-    signature = (
-        f"v1|context:{loaded.context}|ratio:{settings.ratio:g}|words:{'whole' if settings.whole_words else 'no'}|mask:80/10/10|"
-        f"seed:{HIDING_SEED}|tok:{loaded.tokenizer.segmentation[:8]}|documents:{len(texts)}|interval:bootstrap95"
+    about = (
+        f"context:{loaded.context}|ratio:{settings.ratio:g}|words:{'whole' if settings.whole_words else 'no'}|mask:80/10/10|"
+        f"seed:{HIDING_SEED}|tok:{loaded.tokenizer.segmentation[:8]}|documents:{len(texts)}"
     )
-    metrics = {}
-    for metric in MASKED:
-        estimate = significance.interval(metric, rows)
-        metrics[metric.name] = MetricResult(
-            value=estimate.value, low=estimate.low, high=estimate.high, signature=f"{metric.name}|{signature}"
-        )
+    metrics = {name: MetricResult(**found) for name, found in significance.estimates(MASKED, rows, about).items()}
     sizes = [len(ids) for ids in loaded.tokenizer.encode_batch([t.text for t in texts])]
     result = EvaluateResult(
         model=model,

@@ -101,8 +101,10 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
+    from zhixing.corpus.decontaminate import counted
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
+    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer
@@ -122,6 +124,7 @@ def prepare(
     request = {
         "settings": asked.model_dump(),
         "inputs": [[s.name, *_stamp(s)] for s in sources],
+        "named": [[s.name, *_stamp(s)] for s in named_files(asked)],
         "tokenizer": given.fingerprint if given else None,
         "zhixing": __version__,
         "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
@@ -136,12 +139,16 @@ def prepare(
         given.save(folder / "tokenizer.json")
         tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
         say("measuring what a model has to beat")
-        result = _describe(out, folder, given, {**statistics.summary(), "valid_share": share}, tokens)
+        summary = {**statistics.summary(), "valid_share": share}
+        if evaluated := asked.filter.evaluation.files:
+            summary["evaluation"] = counted(statistics.reasons, evaluated)
+        result = _describe(out, folder, given, summary, tokens)
         manifest |= {"tokens": tokens, "vocabulary": given.vocabulary, "fingerprint": result.fingerprint}
         write_json(folder / "config.json", asked.model_dump())
         lineage = {
             "texts": [str(text) for text in texts],
             "inputs": inputs,
+            "named": [_origin(source) for source in named_files(asked)],
             "tokenizer": None,
             "settings": dict(chosen),
             "zhixing": __version__,
@@ -199,14 +206,15 @@ def _gather(
 
         copies = dedup.find(Segments(work / "segments"), asked.dedup, compared)
 
-    def origin(source: Source) -> dict[str, Any]:
-        if str(source.path) == STDIN:
-            return {"path": source.name, "bytes": typed_bytes, "sha256": typed.hexdigest()}
-        if source.path.is_file():
-            return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
-        return {"path": source.name}  # a pipe: gone
+    typed_origin = {"path": STDIN, "bytes": typed_bytes, "sha256": typed.hexdigest()}
+    return _write(work, asked, share, copies), [typed_origin if str(s.path) == STDIN else _origin(s) for s in sources]
 
-    return _write(work, asked, share, copies), [origin(source) for source in sources]
+
+def _origin(source: Source) -> dict[str, Any]:
+    """What a file was that text came from, or that settings name."""
+    if source.path.is_file():
+        return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    return {"path": source.name}  # a pipe: gone
 
 
 def _write(work: Path, asked: PrepareSettings, share: float, copies: Copies) -> Statistics:

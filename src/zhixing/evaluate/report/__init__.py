@@ -1,7 +1,21 @@
 """Reports: one self-contained HTML page a folder, in English and Chinese, that opens anywhere and needs nothing from the network."""
 
+from zhixing.evaluate.report.classification import write_classification_report
+from zhixing.evaluate.report.classifier import write_classifier_report
 from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
+from zhixing.evaluate.report.labelled import write_labelled_report
+from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.run import write_run_report
+from zhixing.evaluate.report.score import write_score_report
 
-__all__ = ["write_data_report", "write_evaluation_report", "write_run_report"]
+__all__ = [
+    "write_classification_report",
+    "write_classifier_report",
+    "write_data_report",
+    "write_evaluation_report",
+    "write_labelled_report",
+    "write_ladder_report",
+    "write_run_report",
+    "write_score_report",
+]

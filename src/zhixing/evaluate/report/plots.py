@@ -89,6 +89,24 @@ def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
         return _svg(figure)
 
 
+def intervals(entries: Sequence[tuple[str, float, float, float]], *, accented: str = "") -> str:
+    """Values with their intervals (name, value, low, high), one below the other; nothing without entries."""
+    if not entries:
+        return ""
+    with _style():
+        figure, axes = _new(0.5 + 0.3 * len(entries))
+        for place, (name, value, low, high) in enumerate(reversed(entries)):
+            colour = ACCENT if name == accented else SOFT
+            axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
+            axes.plot([value], [place], "o", color=colour, markersize=4)
+            axes.annotate(f"{value:.3f}", (high, place), xytext=(5, 0), textcoords="offset points", fontsize=8.5, color=INK, va="center")
+        axes.set_yticks(range(len(entries)), [name for name, *_ in reversed(entries)])
+        axes.margins(x=0.15, y=0.1)
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        axes.spines[["left"]].set_visible(False)
+        return _svg(figure)
+
+
 def smooth(values: Sequence[float], weight: float = 0.95) -> list[float]:
     """Exponential moving average, corrected for its start."""
     found, mean, norm = [], 0.0, 0.0

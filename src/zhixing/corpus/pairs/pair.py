@@ -1,0 +1,53 @@
+"""A sentence pair, and the settings by which pairs are read and judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from zhixing.config import Settings
+from zhixing.corpus.clean import CleanSettings
+
+LANGUAGE = re.compile("[a-z]{2,3}(?:[-_][A-Za-z]{2,8})*")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A text and its translation, with where they came from."""
+
+    source: str
+    target: str
+    file: str
+    line: int
+    """1-based line, row or unit in the file."""
+
+    @property
+    def where(self) -> str:
+        """`file:line` for messages."""
+        return f"{self.file}:{self.line}"
+
+
+class PairSettings(Settings):
+    """How pairs are cleaned, and which are left out. Lengths are in characters: Chinese has no spaces to count words by."""
+
+    clean: CleanSettings = CleanSettings()
+    max_characters: int = Field(default=2000, ge=1)
+    """Pairs with a longer side are left out."""
+    max_ratio: float = Field(default=4.0, gt=1)
+    """How many times longer, for its partner, than is usual in this corpus a side may be; the usual ratio is the corpus's own median."""
+    copies: bool = False
+    """Whether pairs whose two sides are the same text stay."""
+    duplicates: bool = False
+    """Whether pairs stay that occurred before."""
+    scripts: bool = True
+    """Whether pairs are left out whose side is not in the script of its language, or whose sides are swapped."""
+    alignment: bool = False
+    """Whether pairs are left out that do not seem to translate each other; they are reported in any case."""
+    overlap: bool = True
+    """Whether pairs are left out that are copies or near copies of held-out ones."""
+    similarity: float = Field(default=0.7, gt=0, le=1)
+    """Share of character n-grams in common (Jaccard), on one side, from which on a pair is a near copy of a held-out one."""
+    max_faulty: float = Field(default=0.3, gt=0, le=1)
+    """Share of pairs, repeated ones aside, that may be faulty before the run stops and shows examples; judged from 100 pairs on."""

@@ -1,0 +1,75 @@
+"""What stages need beyond their settings: what is in the files that settings name, read, or learned, once and in the parent process.
+
+It travels to workers and nodes with the settings, as data, so all of them have the same, whatever becomes of the files meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zhixing.console import say
+from zhixing.corpus.clean import Clean
+from zhixing.corpus.decontaminate import Overlaps, overlaps
+from zhixing.corpus.document import Document
+from zhixing.corpus.encoding import decode, lines
+from zhixing.corpus.markup import Extract
+from zhixing.corpus.perplexity import Model, train
+from zhixing.corpus.readers import ReadSettings, Source, expand, read
+from zhixing.errors import InputError, SettingError
+from zhixing.files import reason
+
+if TYPE_CHECKING:
+    from zhixing.corpus.pipeline import CorpusSettings
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What the stages of some settings need; nothing of what they do not."""
+
+    bad_words: tuple[str, ...] = ()
+    model: Model | None = None
+    overlaps: Overlaps | None = None
+
+
+def named_files(settings: CorpusSettings) -> list[Source]:
+    """The files that settings name. Raises `InputError` for one that there is not."""
+    chosen = settings.filter
+    words = [chosen.c4.bad_words] if chosen.c4.on and chosen.c4.bad_words else []
+    names = [*words, *chosen.perplexity.reference, *chosen.evaluation.files]
+    return expand(names) if names else []
+
+
+def supplies(settings: CorpusSettings) -> Supplies:
+    """Read and learn what these settings ask for. Raises `InputError` for files that cannot be read, `SettingError` for those of no use."""
+    chosen = settings.filter
+    model = None
+    if chosen.perplexity.reference:
+        say(f"learning what is usual from {', '.join(chosen.perplexity.reference)}")
+        model = train(_texts(settings), chosen.perplexity)
+    return Supplies(
+        bad_words=_words(chosen.c4.bad_words) if chosen.c4.on and chosen.c4.bad_words else (),
+        model=model,
+        overlaps=overlaps(chosen.evaluation) if chosen.evaluation.files else None,
+    )
+
+
+def _texts(settings: CorpusSettings) -> Iterator[str]:
+    """The reference, read and cleaned as the text that it is compared with."""
+    extract, clean = Extract(settings.extract), Clean(settings.clean)
+    for item in read(expand(settings.filter.perplexity.reference), ReadSettings()):
+        if isinstance(item, Document):
+            yield from (document.text for document in clean(extract([item])[0])[0])
+
+
+def _words(name: str) -> tuple[str, ...]:
+    try:
+        with open(name, "rb") as file:
+            found = {line.strip() for _, line, _ in lines(decode(file, name), 1000) if line and line.strip()}
+    except OSError as error:
+        raise InputError(Path(name), f"cannot be read ({reason(error)})") from None
+    if not found:
+        raise SettingError("filter.c4.bad_words", f"names {name}, in which there is no word")
+    return tuple(sorted(found))

@@ -1,0 +1,80 @@
+"""The report of a ladder: what kinds of model have learnt of the same text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zhixing.console import count, duration
+from zhixing.evaluate.report import plots
+from zhixing.evaluate.report.page import Html, both, duration_zh, figure, page, read, section, table
+from zhixing.files import human_bytes, write_text
+
+NAMES = {
+    "ngram": ("5-gram, Kneser-Ney", "5 元语法（Kneser-Ney 平滑）"),
+    "rnn": ("simple RNN", "简单循环网络"),
+    "lstm": ("LSTM", "长短期记忆网络（LSTM）"),
+    "gru": ("GRU", "门控循环单元（GRU）"),
+    "cnn": ("gated convolutions", "门控卷积网络"),
+    "gpt2": ("GPT-2", "GPT-2"),
+    "llama": ("Llama", "Llama"),
+}
+
+
+def write_ladder_report(folder: Path) -> None:
+    """Write `report.html` beside the `result.json` of a ladder."""
+    body = [
+        section("Bits per byte", "每字节比特数", lambda: _plot(read(folder, "result.json"))),
+        section("The rungs", "各级模型", lambda: _table(read(folder, "result.json"))),
+    ]
+    write_text(
+        folder / "report.html", page(f"ladder · {folder.name}", both("Kinds of model on the same text", "同一文本上的各类模型"), body)
+    )
+
+
+def _plot(result: dict[str, Any]) -> str:
+    rungs = result["rungs"]
+    best = min(rungs, key=lambda rung: float(rung["bits_per_byte"]))["name"] if rungs else ""
+    drawn = plots.intervals([(r["name"], r["bits_per_byte"], r["low"], r["high"]) for r in rungs], accented=best)
+    minutes = result["minutes"]
+    english = f"Bits per byte of {result['documents']:,} validation documents, with 95 % intervals; fewer are better."
+    chinese = f"{result['documents']:,} 篇验证文档的每字节比特数及 95% 置信区间；越小越好。"
+    if minutes:
+        english, chinese = f"{english} Every network had {minutes:g} minutes.", f"{chinese}每个网络训练 {minutes:g} 分钟。"
+    return figure(drawn, english, chinese)
+
+
+def _name(rung: str) -> Html:
+    name = both(*NAMES[rung])
+    return name if rung == "ngram" else Html(f'<a href="{rung}/report.html">{name}</a>')
+
+
+def _table(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            _name(r["name"]),
+            f"{r['bits_per_byte']:.4f}",
+            f"{r['low']:.4f} – {r['high']:.4f}",
+            count(r["parameters"]),
+            count(r["tokens"]),
+            count(r["tokens_per_second"]),
+            human_bytes(r["memory_bytes"]),
+            both(duration(r["seconds"]), duration_zh(r["seconds"])),
+        ]
+        for r in result["rungs"]
+    ]
+    head = [
+        ("model", "模型"),
+        ("bits per byte", "每字节比特数"),
+        ("95 % interval", "95% 区间"),
+        ("parameters", "参数"),
+        ("tokens read", "读过的词元"),
+        ("tokens/s", "词元/秒"),
+        ("memory", "内存"),
+        ("time", "用时"),
+    ]
+    note = both(
+        "Of the 5-gram model, the parameters are the n-grams it has counted, and the time is that of counting them.",
+        "5 元语法的“参数”为其统计到的 n 元组数目，用时为统计所需时间。",
+    )
+    return table(head, rows) + f"<p class=soft>{note}</p>"

@@ -1,0 +1,91 @@
+"""Other wordings of a text, drawn anew each time it is trained on: words left out, neighbours exchanged, words replaced by their like.
+
+(Wei & Zou 2019, arXiv 1901.11196.) Chinese is cut into words for it. What a text becomes depends on the seed, the epoch and the text alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from zhixing.config import Settings
+from zhixing.errors import InputError
+from zhixing.files import reason
+
+_PIECES = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\s\u3400-\u4dbf\u4e00-\u9fff]+|\s+")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
+
+Synonyms = Mapping[str, Sequence[str]]
+
+
+class AugmentSettings(Settings):
+    """How texts are varied in training."""
+
+    drop: float = Field(default=0.0, ge=0, lt=1)
+    """Share of words that are left out; one always stays."""
+    swap: float = Field(default=0.0, ge=0, lt=1)
+    """Share of words that change places with the next one."""
+    replace: float = Field(default=0.0, ge=0, lt=1)
+    """Share of words that are replaced, of those that have synonyms."""
+    synonyms: Path | None = None
+    """A file of synonyms: on each line words, parted by tabs, that may stand for one another."""
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is varied."""
+        return self.drop > 0 or self.swap > 0 or (self.replace > 0 and self.synonyms is not None)
+
+
+def read_synonyms(path: Path | None) -> Synonyms:
+    """What may stand for each word. Raises `InputError` when the file cannot be read."""
+    found: dict[str, list[str]] = {}
+    if path is None:
+        return found
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise InputError(path, "is not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({reason(error)})") from None
+    for number, line in enumerate(lines, start=1):
+        words = [word.strip() for word in line.split("\t") if word.strip()]
+        if len(words) == 1:
+            raise InputError(f"{path}:{number}", "has only one word; words that may stand for one another are parted by tabs")
+        for word in words:
+            found.setdefault(word.casefold(), []).extend(other for other in words if other != word)
+    return found
+
+
+def words(text: str) -> list[str]:
+    """A text in words and what stands between them; joined they are the text."""
+    import rjieba
+
+    found: list[str] = []
+    for piece in _PIECES.findall(text):
+        found += rjieba.cut(piece) if _HAN.match(piece) else [piece]
+    return found
+
+
+def vary(text: str, settings: AugmentSettings, synonyms: Synonyms, seed: str) -> str:
+    """A text in another wording."""
+    draw = random.Random(seed)
+    pieces = words(text)
+    places = [i for i, piece in enumerate(pieces) if not piece.isspace()]
+    for place in places:
+        if settings.replace and draw.random() < settings.replace and (like := synonyms.get(pieces[place].casefold())):
+            pieces[place] = draw.choice(like)
+    for place, after in itertools.pairwise(places):
+        if settings.swap and draw.random() < settings.swap:
+            pieces[place], pieces[after] = pieces[after], pieces[place]
+    if settings.drop and places:
+        out = [place for place in places if draw.random() < settings.drop]
+        if len(out) == len(places):
+            out.remove(draw.choice(out))
+        for place in out:
+            pieces[place] = ""
+    return re.sub(r"\s+", " ", "".join(pieces)).strip()

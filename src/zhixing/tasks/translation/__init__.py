@@ -1,0 +1,8 @@
+"""Translation: a text in one language in, a text in another out.
+
+recipe.py      the tree of settings
+vocabulary.py  tokenizers of the two sides, sized to the number of pairs
+start.py       the model, optimizer and batches before the first step
+sentences.py   long texts cut into sentences, and put together again with their layout
+artifact.py    the finished translator on disk, and in use
+"""

@@ -1,0 +1,213 @@
+"""A finished translator: one folder that holds all it takes to translate the same text in the same way anywhere.
+
+    runs/en-zh/
+        model.safetensors        the best weights
+        source_tokenizer.json    tokenizer.json      of sources and of targets
+        config.json              settings: cleaning and search among them
+        task.json                languages, SHA-256 of weights and tokenizers, golden texts with their translations
+
+Whoever opens it gets the golden translations again, or an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from zhixing import device as devices
+from zhixing.config import Settings, resolve
+from zhixing.corpus.clean import clean
+from zhixing.decode.beam import BeamSearch, BeamSettings
+from zhixing.errors import ArtifactError, InputError
+from zhixing.files import open_folder, read_json, sha256, write_json
+from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.translation.recipe import TranslateRecipe
+from zhixing.tasks.translation.sentences import Pieces, cut
+from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
+from zhixing.tokenizer.tokenizer import Tokenizer
+
+TASK, WEIGHTS = "task.json", "model.safetensors"
+TOLERANCE = 1e-3
+"""By how much the score of a golden translation may differ from machine to machine."""
+_UNSPACED = ("zh", "ja", "th")
+"""Languages whose sentences follow each other without a space."""
+
+
+class Golden(Settings):
+    """A text and its translation."""
+
+    source: str
+    target: str
+    score: float
+
+
+class Task(Settings):
+    """What `task.json` holds."""
+
+    task: str
+    source_language: str
+    target_language: str
+    context: int
+    weights: str
+    source_tokenizer: str
+    target_tokenizer: str
+    golden: tuple[Golden, ...]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A text in the other language."""
+
+    text: str
+    score: float
+    """Log probability a token, in nats: the mean over its sentences."""
+    alternatives: tuple[str, ...] = ()
+    """The next best ones, best first, of a text that is a single sentence."""
+    pieces: int = 1
+    """Sentences, or parts of them, that it was cut into."""
+    forced: int = 0
+    """Of these cuts, those inside a clause, because not even that fits into the model's window."""
+
+
+class Translator:
+    """A translation model that takes texts and gives texts."""
+
+    def __init__(
+        self, model: EncoderDecoderModel, tokenizers: tuple[Tokenizer, Tokenizer], recipe: TranslateRecipe, task: Task, device: torch.device
+    ) -> None:
+        self.model, self.source, self.target = model.to(device).eval(), *tokenizers
+        self.recipe, self.task, self.device = recipe, task, device
+
+    @classmethod
+    def open(cls, path: Path | str, device: str = "auto") -> Translator:
+        """Open a finished run, its hashes and golden translations checked.
+
+        Raises `ArtifactError` when it is absent, unfinished, damaged, or does not translate as it did when it was made.
+        """
+        path, target = Path(path), devices.pick(device)
+        open_folder(path, "run", verify=["config.json", SOURCE_TOKENIZER, TARGET_TOKENIZER])
+        if not is_translator(path):
+            raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
+        if not (path / TASK).is_file():
+            raise ArtifactError(path, "has not finished training; the command that began it continues it")
+        recipe = resolve(TranslateRecipe, read_json(path / "config.json"))
+        try:
+            task = Task.model_validate(read_json(path / TASK))
+        except (ValidationError, InputError):
+            raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
+        tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
+        if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
+            raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
+        with torch.device("meta"):
+            model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+        try:
+            weights = safetensors.torch.load_file(path / WEIGHTS)
+            if recipe.vocabulary.joint:
+                weights["decoder.embedding.weight"] = weights["encoder.embedding.weight"]
+            model.load_state_dict(weights, assign=True)
+        except (SafetensorError, RuntimeError, KeyError) as error:
+            raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+        if recipe.vocabulary.joint:
+            model.encoder.embedding = model.decoder.embedding
+        made = cls(model, tokenizers, recipe, task, target)
+        made._check(path)
+        return made
+
+    def _check(self, path: Path) -> None:
+        found = self([golden.source for golden in self.task.golden])
+        for golden, now in zip(self.task.golden, found, strict=True):
+            if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE:
+                what = f"translates {golden.source[:40]!r} otherwise than when it was made; weights, tokenizers or a library have changed"
+                raise ArtifactError(path, what)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return self.task.weights
+
+    def __call__(self, texts: Sequence[str], settings: BeamSettings | None = None) -> list[Translation]:
+        """Translations in the order of the texts; each is the same whatever the other texts are (see `decode.groups`).
+
+        A blank text stays as it is. A text that is longer than the model's window is translated sentence by sentence.
+        """
+        settings = settings or self.recipe.decode
+        cuts = [cut(self.cleaned(text), self._fits) for text in texts]
+        pieces = [piece.text for one in cuts for piece in one.pieces]
+        ids = [[*row, self.source.end] for row in self.source.encode_batch(pieces)]
+        banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
+        search = BeamSearch(
+            self.model,
+            settings.model_copy(update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context)}),
+            begin=self.target.end,
+            end=self.target.end,
+            pad=self.source.pad,
+        )
+        found = search(ids)
+        said = self.target
+        results, start = [], 0
+        for one in cuts:
+            mine = found[start : start + len(one.pieces)]
+            start += len(one.pieces)
+            results.append(_translation(one, mine, said, spaced=self.task.target_language.split("-")[0] not in _UNSPACED))
+        return results
+
+    def cleaned(self, text: str) -> str:
+        """A text, cleaned as those that were trained on."""
+        return clean(text, self.recipe.pairs.clean)
+
+    def _fits(self, text: str) -> bool:
+        return len(text) < self.task.context // 4 or len(self.source.encode(text)) < self.task.context
+
+
+def _translation(one: Pieces, found: list[list], tokenizer: Tokenizer, *, spaced: bool) -> Translation:  # type: ignore[type-arg]
+    best = [tokenizer.decode(hypotheses[0].tokens).strip() for hypotheses in found]
+    if not found:
+        return Translation(one.lead, 0.0, pieces=0)
+    score = sum(hypotheses[0].score for hypotheses in found) / len(found)
+    others = tuple(tokenizer.decode(h.tokens).strip() for h in found[0][1:]) if len(found) == 1 else ()
+    return Translation(one.joined(best, spaced=spaced), score, others, len(found), one.forced)
+
+
+def is_translator(path: Path) -> bool:
+    """Whether a run folder is one of translation, finished or not."""
+    try:
+        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file())
+    except (InputError, KeyError, TypeError):
+        return False
+
+
+def write(
+    run: Path,
+    model: EncoderDecoderModel,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    recipe: TranslateRecipe,
+    languages: tuple[str, str],
+    golden: Sequence[str],
+) -> Task:
+    """Write weights and `task.json` of a trained model, which lies on the CPU, into its run folder."""
+    weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    if recipe.vocabulary.joint:  # one embedding under two names
+        del weights["decoder.embedding.weight"]
+    save_tensors(run / WEIGHTS, weights)
+    task = Task(
+        task="translate",
+        source_language=languages[0],
+        target_language=languages[1],
+        context=recipe.objective.context,
+        weights=sha256(run / WEIGHTS),
+        source_tokenizer=tokenizers[0].fingerprint,
+        target_tokenizer=tokenizers[1].fingerprint,
+        golden=(),
+    )
+    said = Translator(model, tokenizers, recipe, task, torch.device("cpu"))(golden)
+    pairs = tuple(Golden(source=text, target=one.text, score=one.score) for text, one in zip(golden, said, strict=True))
+    task = task.model_copy(update={"golden": pairs})
+    write_json(run / TASK, task.model_dump())
+    return task

@@ -1,0 +1,9 @@
+"""Train a model for a task: classify, translate.
+
+Each task is a function here, and a word after `zhixing finetune`.
+"""
+
+from zhixing.verbs.finetune.classify import classify
+from zhixing.verbs.finetune.translate import translate
+
+__all__ = ["classify", "translate"]

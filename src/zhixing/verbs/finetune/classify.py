@@ -1,0 +1,368 @@
+"""The verb `finetune classify`: from labelled texts to a folder that classifies.
+
+1. The texts are read, checked and dealt out; the run folder appears, whole, with settings, tokenizer, data report and lineage.
+2. A `Session` trains: a pre-trained body or a new one, judged on the validation texts as it goes.
+3. The best weights become the artifact (`tasks.artifact`), are measured with intervals, and a report is made. The checkpoints go.
+
+A run that was stopped is continued by the same command. Several seeds, or folds, are as many runs in one folder: see `several`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zhixing import __version__
+from zhixing.config import Result, gather, resolve
+from zhixing.console import duration, say, warn
+from zhixing.errors import ArtifactError, SettingError
+from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sole_user, write_json, write_text, writing
+from zhixing.verbs.evaluate import MetricResult
+
+if TYPE_CHECKING:
+    import torch
+
+    from zhixing.corpus.labelled import Example
+    from zhixing.session import Session
+    from zhixing.tasks.material import Columns, Material
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.start import Start
+
+
+class ClassifyResult(Result):
+    """What `finetune classify` returns; also `result.json` of the run."""
+
+    run: str
+    labels: list[str]
+    train_texts: int
+    valid_texts: int
+    set_aside: int
+    """Rows that could not be used."""
+    steps: int
+    best_step: int
+    parameters: int
+    seconds: float
+    tokens_per_second: float
+    stopped_early: bool
+    metrics: dict[str, MetricResult]
+    """Of the best weights on the validation texts, by which they were chosen: a little too good."""
+    warnings: list[str]
+    """What the data report says should be looked at first."""
+    spread: dict[str, dict[str, float]] | None = None
+    """Of several seeds or folds: mean, deviation, lowest and highest of each metric."""
+    runs: list[str] | None = None
+    """Of several seeds or folds: their folders."""
+
+    def lines(self) -> Iterator[str]:
+        """The result for the terminal."""
+        early = " (stopped early)" if self.stopped_early else ""
+        yield f"{self.run}: {self.train_texts} texts, {self.steps} steps{early} in {duration(self.seconds)}"
+        main = [name for name in ("accuracy", "f1_macro", "subset_accuracy", "f1_micro", "mse", "pearson") if name in self.metrics]
+        for name in main:
+            m = self.metrics[name]
+            yield f"{name:<16} {m.value:.4f}  [{m.low:.4f}, {m.high:.4f}]  validation, {self.valid_texts} texts"
+        for name in main if self.spread else ():
+            s, over = (self.spread or {})[name], len(self.runs or [])
+            yield f"{name:<16} {s['mean']:.4f} +- {s['deviation']:.4f}  ({s['lowest']:.4f} to {s['highest']:.4f}) over {over} runs"
+        yield f"report: {Path(self.run) / 'report.html'}, data report: {Path(self.run) / 'data_report.html'}"
+
+
+def classify(
+    *,
+    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
+    base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new model of model.kind."] = None,
+    valid: Annotated[list[str] | None, "Validation texts. Default: a tenth of each class of the data."] = None,
+    text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
+    label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
+    pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
+    minutes: Annotated[float | None, "Minutes that training may take. Default: objective.epochs decide."] = None,
+    metric: Annotated[str | None, "What decides which weights are best: accuracy, f1_macro, mcc, log_loss, mse, ..."] = None,
+    seeds: Annotated[int, "Train so many times, from different seeds, and keep the best."] = 1,
+    folds: Annotated[int, "Cross-validate: train so many times, each time measured on another part of the data."] = 1,
+    device: Annotated[str, "auto, cpu or cuda."] = "auto",
+    config: Annotated[Path | None, "A TOML file of settings."] = None,
+    settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
+) -> ClassifyResult:
+    """Train a classifier of texts, or of pairs of texts; run it again to continue a run that was stopped.
+
+    Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
+    """
+    from zhixing.tasks.material import Columns
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.several import cross_validate, over_seeds
+
+    chosen, out = gather(config, settings), Path(out)
+    resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
+    wish = Wish(
+        list(data), out, base, None if valid is None else list(valid), Columns(text_column, label_column, pair_column), minutes, metric,
+        device, chosen,
+    )  # fmt: skip
+    _check(wish, seeds, folds)
+    if folds > 1:
+        return cross_validate(wish, folds)
+    return over_seeds(wish, seeds) if seeds > 1 else run(wish)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for."""
+
+    data: list[str]
+    out: Path
+    base: str | None
+    valid: list[str] | None
+    columns: Columns
+    minutes: float | None
+    metric: str | None
+    device: str
+    chosen: Mapping[str, Any]
+
+
+def _check(wish: Wish, seeds: int, folds: int) -> None:
+    """Raise `SettingError` for wishes that contradict one another."""
+    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
+        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
+    said = [name for name in ("train.steps", "objective.epochs") if name in wish.chosen]
+    if wish.minutes is not None and said:
+        raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
+    if len(said) > 1:
+        raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+    if seeds < 1 or folds < 1:
+        raise SettingError("seeds" if seeds < 1 else "folds", "must be at least 1")
+    if folds > 1 and seeds > 1:
+        raise SettingError("folds", "and --seeds cannot be given together; give one of them")
+    if folds > 1 and wish.valid is not None:
+        raise SettingError("valid", "cannot be given together with --folds, which hold out each part of the data in turn")
+
+
+def materials(wish: Wish) -> Material:
+    """The texts that are asked for."""
+    from zhixing.tasks import material
+    from zhixing.tasks.recipe import ClassifyRecipe
+
+    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+    return material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
+
+
+def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
+    """One run, from wherever its folder stands to its end; `material`: its texts, where they are read already."""
+    began, out = time.perf_counter(), wish.out
+    with writing(out):
+        exists = (out / MANIFEST).is_file()
+    if exists:
+        open_folder(out, "run", verify=False)
+    else:
+        refuse_existing(out)
+    material = material or materials(wish)
+    metric = _metric(wish.metric, material)
+    if not exists:
+        _create(wish, material, metric)
+    with sole_user(out):
+        return _train(wish, material, metric, began)
+
+
+def _metric(wanted: str | None, material: Material) -> str:
+    """The figure that decides."""
+    usual = {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[material.targets.kind]
+    if wanted is None:
+        return usual
+    import numpy as np
+
+    from zhixing.evaluate.labels import figures, gold
+
+    some, targets = material.valid[:2], material.targets
+    outputs = np.full((len(some), targets.classes), 1 / targets.classes)
+    known = figures(gold(some, targets), outputs, targets)
+    if wanted not in known:
+        raise SettingError("metric", f"is one of {', '.join(known)} for these labels, not {wanted}")
+    return wanted
+
+
+def _start(wish: Wish, material: Material) -> Start:
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.start import from_base, from_scratch
+
+    if wish.base is None:
+        return from_scratch(material.train, resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}))
+    return from_base(Path(wish.base), wish.chosen)
+
+
+def _create(wish: Wish, material: Material, metric: str) -> None:
+    """Derive what is left open and write a run folder as it stands before the first step."""
+    from zhixing import device as devices
+    from zhixing.tasks.artifact import window_of
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.derive import derive
+
+    out = wish.out
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    target = devices.pick(wish.device)
+    start = _start(wish, material)
+    derived = derive(wish, start, material, target)
+    recipe = resolve(ClassifyRecipe, wish.chosen, derived)
+    lineage = {
+        "data": {"names": wish.data, "valid": wish.valid, "fingerprint": material.fingerprint, "columns": vars(wish.columns)},
+        "base": {"name": wish.base, "sha256": start.identity} if wish.base else None,
+        "metric": metric,
+        "settings": dict(wish.chosen),
+        "minutes": wish.minutes,
+        "zhixing": __version__,
+    }
+    with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
+        write_json(folder / "config.json", recipe.model_dump(mode="json"))
+        write_json(folder / "lineage.json", lineage)
+        write_json(folder / "environment.json", devices.environment())
+        start.tokenizer.save(folder / "tokenizer.json")
+        _report(folder, material, start, window_of(recipe), out)
+
+
+def _report(folder: Path, material: Material, start: Start, window: int, shown_as: Path) -> None:
+    """Write `data_report.json`, `data_report.html` and `set_aside.jsonl`; say what should be looked at first."""
+    import json
+
+    from zhixing.corpus.labelled.examine import examine
+    from zhixing.evaluate.report import write_labelled_report
+    from zhixing.tasks.classify import inputs
+
+    parts = {"train": material.train, "valid": material.valid}
+    tokens = {name: inputs(part, start.tokenizer, window, paired=material.paired).full.tolist() for name, part in parts.items()}
+    made = examine(parts, material.found, tokens=tokens, window=window, dropped=material.dropped)
+    write_json(folder / "data_report.json", made)
+    aside = [{"source": d.source, "line": d.line, "reason": d.reason, "text": d.text} for d in (*material.found.dropped, *material.dropped)]
+    write_text(folder / "set_aside.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in aside))
+    write_labelled_report(folder, shown_as)
+    for text in made["warnings"]:
+        warn(text)
+
+
+def _train(wish: Wish, material: Material, metric: str, began: float) -> ClassifyResult:
+    """Bring a run folder from wherever it stands to its end."""
+    from zhixing import device as devices
+    from zhixing.session import Session, refuse_changes
+    from zhixing.tasks.artifact import window_of
+    from zhixing.tasks.classify import Classification
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.start import Start, begin
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+    out = wish.out
+    open_folder(out, "run")
+    recipe = resolve(ClassifyRecipe, read_json(out / "config.json"))
+    refuse_changes(ClassifyRecipe, recipe, wish.chosen)
+    if (out / "result.json").is_file():
+        say(f"{out} is finished already; choose another --out for a new run")
+        return ClassifyResult.model_validate(read_json(out / "result.json"))
+    if read_json(out / "lineage.json")["data"]["fingerprint"] != material.fingerprint:
+        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+    target = devices.pick(wish.device)
+    tokenizer = Tokenizer.load(out / "tokenizer.json")
+    start = _start(wish, material) if wish.base is not None else Start(tokenizer, _shape(recipe), {})
+    objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
+    state = begin(start, recipe, material.targets.classes, target)
+    objective = Classification(material.train, material.targets, tokenizer, objective_settings, recipe.train.seed, paired=material.paired)
+    session = Session(
+        out,
+        state,
+        objective,
+        recipe.train,
+        recipe.schedule,
+        _validation(material, recipe, tokenizer, metric, target),
+        target,
+        spent=time.perf_counter() - began,
+    )
+    session.go()
+    return _finish(wish, session, material, recipe)
+
+
+def _shape(recipe: ClassifyRecipe) -> Any:
+    from zhixing.models import SHAPES
+
+    return "encoder" if "encoder" in SHAPES[recipe.model.kind] else "decoder"
+
+
+def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metric: str, device: torch.device) -> Any:
+    """How a run is judged on its way: by the validation texts, each of them."""
+    from zhixing import device as devices
+    from zhixing.evaluate.labels import figures, gold, lower_is_better
+    from zhixing.session import Validation
+    from zhixing.tasks.artifact import window_of
+    from zhixing.tasks.classify import Classifier, inputs, logits, losses, probabilities
+    from zhixing.train.loop import State, averaged, uncompiled
+
+    targets = material.targets
+    texts = inputs(material.valid, tokenizer, window_of(recipe), paired=material.paired)
+    wanted, tensor = gold(material.valid, targets), targets.tensor(material.valid)
+    number = devices.dtype(recipe.train.precision, device)
+
+    def measure(state: State) -> dict[str, float]:
+        assert isinstance(state.model, Classifier)
+        with averaged(state), uncompiled(state.model):
+            found = logits(state.model, texts, device, number)
+        loss = float(losses(found, tensor, targets.kind, recipe.objective.model_copy(update={"smoothing": 0.0, "focal": 0.0})).mean())
+        return {"valid_loss": loss, **figures(wanted, probabilities(found, targets).numpy(), targets)}
+
+    return Validation(measure, metric, lower_is_better(metric))
+
+
+def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRecipe) -> ClassifyResult:
+    """The artifact, its figures and the report of a run whose steps are all done."""
+    from zhixing import checkpoint
+    from zhixing import device as devices
+    from zhixing.evaluate.labels import estimates, gold, measured
+    from zhixing.evaluate.report import write_classifier_report
+    from zhixing.metrics.probabilities import temperature
+    from zhixing.session import usual_rate
+    from zhixing.tasks import artifact
+    from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+    out, targets, valid = wish.out, material.targets, material.valid
+    model, tokenizer = session.state.model, Tokenizer.load(out / "tokenizer.json")
+    assert isinstance(model, Classifier)
+    checkpoint.load_best(out, model)
+    texts = inputs(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
+    found = logits(model, texts, session.device, devices.dtype("fp32", session.device))
+    wanted, heat = gold(valid, targets), 1.0
+    if targets.kind == "single" and int((found.argmax(1).numpy() != wanted).sum()) >= ENOUGH:
+        heat = round(temperature(wanted, found.double().numpy()), 4)
+    outputs = probabilities(found, targets, heat).numpy()
+    task = artifact.write(
+        out, model.cpu(), tokenizer, targets, recipe, material.train, _golden(valid), temperature=heat, paired=material.paired
+    )
+    artifact.open_classifier(out, wish.device)  # it says again what it has just said, or is not let out
+    about = f"model:{task.weights[:8]}|window:{task.window}|texts:{len(valid)}|data:validation"
+    result = ClassifyResult(
+        run=str(out),
+        labels=list(targets.names),
+        train_texts=len(material.train),
+        valid_texts=len(valid),
+        set_aside=len(material.found.dropped) + len(material.dropped),
+        steps=session.state.step,
+        best_step=session.history["best_step"],
+        parameters=sum(p.numel() for p in model.parameters()),
+        seconds=session.seconds,
+        tokens_per_second=usual_rate(out),
+        stopped_early=bool(session.history["stopped_early"]),
+        metrics={name: MetricResult(**entry) for name, entry in estimates(measured(wanted, outputs, targets), about).items()},
+        warnings=read_json(out / "data_report.json")["warnings"],
+    )
+    write_json(out / "result.json", result.model_dump())
+    write_classifier_report(out)
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    return result
+
+
+ENOUGH = 10
+"""Wrong validation texts from which on a temperature is fitted: of a model that is nearly always right, few texts would make a boaster."""
+
+
+def _golden(valid: Sequence[Example]) -> list[Example]:
+    """A few texts of all lengths."""
+    ordered = sorted(valid, key=lambda e: (len(e.text), e.text))
+    return [ordered[i] for i in sorted({round(share * (len(ordered) - 1)) for share in (0, 0.25, 0.5, 0.75, 1)})]

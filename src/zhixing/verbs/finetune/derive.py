@@ -1,0 +1,116 @@
+"""What the user leaves open, decided: batch, learning rates, schedule, how long to train, how often to look."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from zhixing.config import resolve
+from zhixing.console import say
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from zhixing.tasks.material import Material
+    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.start import Start
+    from zhixing.verbs.finetune.classify import Wish
+
+BATCH = 32
+PRETRAINED: dict[str, Any] = {
+    "optim.kind": "adamw",
+    "optim.learning_rate": 1.5e-4,
+    "optim.table_rate": 1e-3,
+    "optim.vector_rate": 1.5e-4,
+    "optim.layer_decay": 0.9,
+    "optim.weight_decay": 0.01,
+    "optim.beta2": 0.98,
+    "schedule.kind": "linear",
+}
+"""For a model that has read much already. Its embeddings stay as they are: few texts hold few of the words, and the others would drift
+apart from them; and half of a small model's numbers need neither gradient nor moments. `table_rate` is then that of the new head alone."""
+NEW: dict[str, Any] = {
+    "optim.kind": "adamw",
+    "optim.learning_rate": 1e-3,
+    "optim.table_rate": 1e-3,
+    "optim.vector_rate": 1e-3,
+    "optim.weight_decay": 0.05,
+    "objective.epochs": 8.0,
+    "model.dropout": 0.2,
+    "schedule.kind": "linear",
+}
+"""For a model that knows nothing."""
+MOST = {True: 10.0, False: 40.0}
+"""Epochs that minutes are spent on at most, pre-trained or not: what comes after no longer helps."""
+FINISH = 0.08
+"""Share of the minutes kept for validation, saving and measuring."""
+
+
+def derive(wish: Wish, start: Start, material: Material, device: torch.device) -> dict[str, Any]:
+    """Settings by dotted names, for what the user has not set."""
+    from zhixing.tasks.recipe import ClassifyRecipe
+
+    known = start.base is not None
+    derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
+    derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
+    if start.base is not None:
+        derived["optim.frozen"] = embeddings(start.base)
+    if known and "model.dropout" in wish.chosen:
+        derived.pop("model.dropout", None)
+    chosen = {**derived, **wish.chosen}
+    per_epoch = math.ceil(len(material.train) / int(chosen["train.batch"]))
+    if "train.steps" in wish.chosen:
+        steps = int(wish.chosen["train.steps"])
+    elif wish.minutes is None:
+        draft = resolve(ClassifyRecipe, wish.chosen, {**derived, "schedule.warmup": 0})
+        steps = math.ceil(draft.objective.epochs * per_epoch)
+    else:
+        draft = resolve(ClassifyRecipe, wish.chosen, {**derived, "schedule.warmup": 0})
+        first, each = trial(draft, start, material, device)
+        left = wish.minutes * 60 * (1 - FINISH) - first
+        steps = max(1, min(int(left / each), math.ceil(MOST[known] * per_epoch)))
+        say(f"{each:.3g} s a step of {draft.train.batch} texts: {steps} steps, {steps / per_epoch:.1f} epochs")
+    derived["train.steps"] = steps
+    derived["schedule.warmup"] = min(steps - 1, max(1, steps // 10))
+    derived["train.validate_every"] = max(1, math.ceil(min(per_epoch, steps) / 2))
+    derived["train.save_every"] = max(1, min(steps, 500))
+    derived["train.keep_last"] = 1
+    return derived
+
+
+def embeddings(model: nn.Module) -> list[str]:
+    """The beginnings of the names of a model's embeddings."""
+    from torch import nn
+
+    return [f"{name}." for name, part in model.named_modules() if isinstance(part, nn.Embedding) and not name.startswith("head")]
+
+
+def _has_dropout(wish: Wish) -> bool:
+    """Whether the new model's architecture can drop."""
+    from zhixing.tasks.recipe import ClassifyRecipe
+
+    kind = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
+    return "dropout" in type(kind).model_fields
+
+
+def trial(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[float, float]:
+    """Seconds of the first step of a training that is thrown away, and of each of those after it."""
+    from zhixing.tasks.classify import Classification
+    from zhixing.tasks.start import begin
+    from zhixing.train.loop import train
+
+    state = begin(start, recipe, material.targets.classes, device)
+    objective = Classification(
+        material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired
+    )
+    settings = recipe.train.model_copy(update={"steps": 1 << 30})
+    began = time.perf_counter()
+    times: list[float] = []
+    for step in itertools.islice(train(state, objective, settings, recipe.schedule, device), 12):
+        times.append(step.seconds)
+        if time.perf_counter() - began > 8 and len(times) >= 3:
+            break
+    return times[0], sum(times[1:]) / max(1, len(times) - 1)

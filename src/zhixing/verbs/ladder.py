@@ -1,0 +1,270 @@
+"""The verb `ladder`: one kind of model after the other on the same text, and one table of what each has learnt.
+
+1. A rung is a kind of model: an n-gram model, which only counts, and networks, each of which is an ordinary run of `pretrain` in a folder
+   of its own under the ladder's. It is trained in a process of its own, so that the memory it needs is its own too.
+2. All get the same minutes. How large each is, the plan decides as for any run; or all get about the same number of parameters.
+3. All are evaluated on the same documents, and tabled, plotted and reported.
+
+A rung that is finished is not climbed again: the same command continues a ladder that was stopped, and with more `--rungs` it grows.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zhixing.config import Result, gather
+from zhixing.console import count, duration, progress, say
+from zhixing.errors import ArtifactError, InputError, Interrupted, SettingError, UserError, ZhixingError
+from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
+
+if TYPE_CHECKING:
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+RUNGS: dict[str, dict[str, Any]] = {
+    "ngram": {},
+    "rnn": {"model.kind": "rnn", "model.cell": "rnn"},
+    "lstm": {"model.kind": "rnn", "model.cell": "lstm"},
+    "gru": {"model.kind": "rnn", "model.cell": "gru"},
+    "cnn": {"model.kind": "cnn"},
+    "gpt2": {"model.kind": "gpt2"},
+    "llama": {"model.kind": "llama"},
+}
+"""From the oldest to the newest, each with the settings that make it."""
+NGRAM = "ngram"
+ORDER, NGRAM_TOKENS = 5, 20_000_000
+"""Order of the n-gram model, and the tokens that it counts at most: 20 million take about 4 GiB."""
+LADDER, RESULT, EVALUATION = "ladder.json", "result.json", "eval/valid/report.json"
+
+
+class RungResult(Result):
+    """One rung of the ladder."""
+
+    name: str
+    bits_per_byte: float
+    low: float
+    high: float
+    signature: str
+    parameters: int
+    """Of an n-gram model: the n-grams it has counted."""
+    tokens: int
+    """Read in training, each as often as it was read."""
+    tokens_per_second: float
+    """In training."""
+    memory_bytes: int
+    """The most that its process held."""
+    seconds: float
+    run: str
+
+
+class LadderResult(Result):
+    """What `ladder` returns; also `result.json` of its folder."""
+
+    out: str
+    minutes: float
+    parameters: int | None
+    documents: int
+    rungs: list[RungResult]
+
+    def lines(self) -> Iterator[str]:
+        """The table for the terminal."""
+        yield f"{'rung':<8}{'bits per byte':>15}  {'interval':<18}{'parameters':>11}{'tokens/s':>10}{'memory':>10}{'time':>14}"
+        for r in self.rungs:
+            interval = f"[{r.low:.4f}, {r.high:.4f}]"
+            size, speed, memory = count(r.parameters), count(r.tokens_per_second), human_bytes(r.memory_bytes)
+            yield f"{r.name:<8}{r.bits_per_byte:>15.4f}  {interval:<18}{size:>11}{speed:>10}{memory:>10}{duration(r.seconds):>14}"
+        yield f"report: {Path(self.out) / 'report.html'}"
+
+
+def ladder(
+    data: Annotated[Path, "A data folder that `prepare` wrote."],
+    *,
+    out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
+    minutes: Annotated[float | None, "Minutes for each rung; 5 when neither they nor train.steps are given."] = None,
+    parameters: Annotated[int | None, "Parameters that each network shall have, about; default: what suits its minutes."] = None,
+    rungs: Annotated[list[str] | None, "Which kinds of model: ngram, rnn, lstm, gru, cnn, gpt2, llama. Default: all."] = None,
+    device: Annotated[str, "auto, cpu or cuda."] = "auto",
+    config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
+    settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings for every network, as dotted.key=value."] = None,
+) -> LadderResult:
+    """Train one kind of model after the other on the same text for the same time, and say what each has learnt.
+
+    Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
+    """
+    chosen, data, out = gather(config, settings), Path(data), Path(out)
+    wanted = _wanted(rungs)
+    if minutes is None and "train.steps" not in chosen:
+        minutes = 5.0
+    for name in chosen:
+        if name in ("model.kind", "model.cell"):
+            raise SettingError(name, "is what tells the rungs of a ladder apart; choose them with --rungs")
+        if parameters is not None and name in ("model.width", "model.layers", "model.heads"):
+            raise SettingError(name, "cannot be set together with --parameters, from which it follows")
+    from zhixing.store import Store
+
+    fingerprint = Store.open(data, "train").fingerprint
+    asked = {"minutes": minutes, "parameters": parameters, "settings": dict(chosen)}
+    if (out / MANIFEST).is_file():
+        open_folder(out, "ladder", verify=[LADDER])
+        begun = read_json(out / LADDER)
+        if begun["data"] != fingerprint:
+            raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
+        for name, value in asked.items():
+            if begun[name] != json.loads(json.dumps(value)):
+                raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
+    else:
+        with new_folder(out, "ladder") as folder:
+            write_json(folder / LADDER, {"data": fingerprint, **asked})
+    with sole_user(out):
+        for name in wanted:
+            if (out / name / RESULT).is_file():
+                say(f"{name}: finished already")
+            elif name == NGRAM:
+                _count_ngrams(data, out / name)
+            else:
+                _train(name, data, out / name, minutes, parameters, device, chosen)
+        return _finish(out, minutes or 0.0, parameters)
+
+
+def _wanted(rungs: Sequence[str] | None) -> list[str]:
+    names = list(RUNGS) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in RUNGS]:
+        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(RUNGS)}")
+    if not names:
+        raise SettingError("rungs", f"names none; there are {', '.join(RUNGS)}")
+    return [name for name in RUNGS if name in names]
+
+
+def _train(name: str, data: Path, run: Path, minutes: float | None, parameters: int | None, device: str, chosen: Mapping[str, Any]) -> None:
+    """Run `pretrain` in a process of its own, to its end."""
+    given = {**RUNGS[name], **chosen}
+    if parameters is not None and not (run / MANIFEST).is_file():
+        from zhixing.store import Store
+
+        given |= fitted(given, parameters, Store.open(data, "train").vocabulary)
+    elif (run / MANIFEST).is_file():
+        given = {}  # the run knows
+    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
+    limit = [] if minutes is None or not given else ["--minutes", str(minutes)]
+    command = [sys.executable, "-m", "zhixing", "pretrain", str(data), "--out", str(run), "--device", device, "--json", *limit, *words]
+    say(f"{name}: training")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # of a terminal, the run has heard too; of anything else, it has not
+        process.terminate()
+        process.wait()
+        raise Interrupted(f"stopped in {name}; the same command continues {run.parent}") from None
+    if code:
+        kind = UserError if code == 2 else ZhixingError
+        raise kind(f"the rung {name} did not come to its end (see the line above); the same command goes on from there")
+
+
+def fitted(given: Mapping[str, Any], wanted: int, vocabulary: int) -> dict[str, Any]:
+    """Settings of the network of this kind whose number of parameters is nearest to `wanted`."""
+    from pydantic import TypeAdapter
+
+    from zhixing.models import Architecture, parameters
+    from zhixing.train.size import HEAD, proportions
+
+    kind = str(given["model.kind"])
+    fixed = {name.removeprefix("model."): value for name, value in given.items() if name.startswith("model.")}
+    step = HEAD // 2
+
+    def made(width: int) -> tuple[int, dict[str, Any]]:
+        tree = {"tied": False, **fixed, **proportions(kind, width)}
+        if "heads" in tree:
+            tree["heads"] = max(1, width // HEAD) if width % HEAD == 0 else width // step
+        return parameters(TypeAdapter[Architecture](Architecture).validate_python(tree), vocabulary), tree
+
+    low, high = 1, 128  # in steps: the numbers grow with the width
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if made(middle * step)[0] <= wanted else (low, middle)
+    _, tree = min((made(width * step) for width in (low, high)), key=lambda entry: abs(entry[0] - wanted))
+    return {f"model.{name}": value for name, value in tree.items()}
+
+
+def _count_ngrams(data: Path, out: Path) -> None:
+    """Fit the n-gram model and evaluate it as the networks are: the same documents, the same tokens, each document alone."""
+    import numpy as np
+
+    from zhixing.device import peak_memory
+    from zhixing.evaluate import documents, significance
+    from zhixing.metrics.bits import LANGUAGE_MODEL
+    from zhixing.models.ngram import NGram
+    from zhixing.store import Store
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+    store, tokenizer = Store.open(data, "train"), Tokenizer.load(data / "tokenizer.json")
+    fitted_to = min(store.tokens, NGRAM_TOKENS)
+    say(f"ngram: counting the {ORDER}-grams of {count(fitted_to)} tokens")
+    began = time.perf_counter()
+    model = NGram(store.vocabulary, ORDER).fit(store.read(0, fitted_to))
+    seconds = time.perf_counter() - began
+    texts = [text.text for text in documents.validation(data)]
+    if not texts:
+        raise InputError(data, "holds no text to evaluate on")
+    rows = np.array([_ngram_row(model, tokenizer, text) for text in _shown(texts)])
+    estimate = significance.interval(next(metric for metric in LANGUAGE_MODEL if metric.name == "bits_per_byte"), rows)
+    signature = f"bits_per_byte|v1|order:{ORDER}|tok:{tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
+    result = RungResult(
+        name=NGRAM,
+        bits_per_byte=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        signature=signature,
+        parameters=model.size,
+        tokens=fitted_to,
+        tokens_per_second=fitted_to / seconds,
+        memory_bytes=peak_memory(),
+        seconds=seconds,
+        run=str(out),
+    )
+    with new_folder(out, "ngram") as folder:
+        write_json(folder / RESULT, {**result.model_dump(), "documents": len(texts)})
+
+
+def _shown(texts: list[str]) -> Iterator[str]:
+    with progress("evaluating", total=len(texts), unit="documents") as bar:
+        for text in texts:
+            yield text
+            bar.advance()
+
+
+def _ngram_row(model: Any, tokenizer: Tokenizer, text: str) -> tuple[float, int, int, int]:
+    """Nats, tokens, bytes and characters of a document, its end among what is predicted; as `evaluate.run` has them for a network."""
+    ids = tokenizer.encode(text)
+    nats = model.nats([tokenizer.end, *ids, tokenizer.end])[1:]
+    return float(nats.sum()), len(nats), len(text.encode("utf-8")), len(text)
+
+
+def _finish(out: Path, minutes: float, parameters: int | None) -> LadderResult:
+    """Table and report of all rungs that are finished."""
+    from zhixing.evaluate.report import write_ladder_report
+
+    found, documents = [], 0
+    for name in RUNGS:
+        run = out / name
+        if not (run / RESULT).is_file():
+            continue
+        result = read_json(run / RESULT)
+        if name == NGRAM:
+            documents = int(result.pop("documents"))
+            found.append(RungResult.model_validate(result))
+            continue
+        report = read_json(run / EVALUATION)
+        documents = int(report["documents"])
+        metric = report["metrics"]["bits_per_byte"]
+        same = {key: result[key] for key in ("parameters", "tokens", "tokens_per_second", "memory_bytes", "seconds")}
+        scores = {"bits_per_byte": metric["value"], "low": metric["low"], "high": metric["high"], "signature": metric["signature"]}
+        found.append(RungResult(name=name, run=str(run), **same, **scores))
+    whole = LadderResult(out=str(out), minutes=minutes, parameters=parameters, documents=documents, rungs=found)
+    write_json(out / RESULT, whole.model_dump())
+    write_ladder_report(out)
+    return whole

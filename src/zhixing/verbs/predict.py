@@ -1,0 +1,227 @@
+"""The verb `predict`.
+
+1. Texts are read from a file a window at a time, and what is said of each is written as one line, in the order of the file.
+2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
+   of what a killed one has left, if model, input and settings are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zhixing.config import Result
+from zhixing.errors import InputError, Interrupted, SettingError
+
+if TYPE_CHECKING:
+    from zhixing.predict import Predictor, Text
+
+
+class PredictResult(Result):
+    """What `predict` returns."""
+
+    model: str
+    texts: int
+    """Texts in the input; as many lines are in the output."""
+    continued: int
+    """Of them, those that an earlier call had done."""
+    problems: int
+    """Texts, of those done now, of which nothing could be said, because they are empty, say."""
+    seconds: float
+    texts_per_second: float
+    out: str | None
+    predictions: list[dict[str, Any]] | None = None
+    """For texts given with --text."""
+
+    def lines(self) -> Iterator[str]:
+        """The result for the terminal."""
+        if self.predictions is not None:
+            yield from (json.dumps(row, ensure_ascii=False) for row in self.predictions)
+            return
+        more = f", {self.continued} of them done before" if self.continued else ""
+        problems = f"; {self.problems} of no use, each with its problem" if self.problems else ""
+        yield f"{self.out}: {self.texts} texts{more}, {self.texts_per_second:.0f} a second{problems}"
+
+
+def predict(
+    model: Annotated[Path, "A finished classification run."],
+    *,
+    in_: Annotated[Path | None, "Texts: a text file with one a line, csv, tsv, jsonl or parquet; - is standard input."] = None,
+    out: Annotated[Path | None, "The JSON-lines file to write."] = None,
+    text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
+    text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
+    pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
+    probabilities: Annotated[bool, "Write the probabilities of all classes."] = False,
+    precision: Annotated[str, "fp32, or bf16 or auto for speed where the last digits do not matter."] = "fp32",
+    device: Annotated[str, "auto, cpu or cuda."] = "auto",
+) -> PredictResult:
+    """Say what a classifier takes texts for: strings in, labels out, files of any size.
+
+    Raises `InputError` for a file that cannot be read, `ArtifactError` for a model that cannot be used, `Interrupted` after Ctrl-C: what is
+    done is kept, and the same command goes on.
+    """
+    import time
+
+    from zhixing.predict import Predictor
+
+    if (text is None) == (in_ is None):
+        raise SettingError("in", "and --text: one of them says what to predict")
+    if precision not in ("fp32", "bf16", "auto"):
+        raise SettingError("precision", f"is fp32, bf16 or auto, not {precision}")
+    if in_ is not None and out is None:
+        raise SettingError("out", "is needed with --in: the JSON-lines file to write")
+    began = time.perf_counter()
+    predictor = Predictor.open(model, device, precision)
+    if text is not None:
+        rows = [p.row(probabilities=probabilities) for p in predictor([_given(t, predictor) for t in text])]
+        problems = sum("problem" in row for row in rows)
+        seconds = time.perf_counter() - began
+        return PredictResult(
+            model=str(model), texts=len(rows), continued=0, problems=problems, seconds=seconds, texts_per_second=len(rows) / seconds,
+            out=None, predictions=rows,
+        )  # fmt: skip
+    assert in_ is not None and out is not None
+    return _file(predictor, Path(model), Path(in_), Path(out), text_column, pair_column, probabilities)
+
+
+def _given(text: str, predictor: Predictor) -> Text:
+    """A text of the command line; of a pair both, parted by a tab."""
+    if not predictor.paired:
+        return text
+    first, tab, second = text.partition("\t")
+    if not tab:
+        raise InputError("--text", "holds one text, and this model wants two, parted by a tab")
+    return first, second
+
+
+def _file(
+    predictor: Predictor, model: Path, source: Path, out: Path, text_column: str | None, pair_column: str | None, probabilities: bool
+) -> PredictResult:
+    import time
+
+    from zhixing.console import progress, say
+    from zhixing.corpus.sources import STDIN
+    from zhixing.files import write_json, writing
+    from zhixing.predict import WINDOW
+
+    piped = str(source) == STDIN
+    if not piped and not source.is_file():
+        raise InputError(source, "no such file")
+    if out.exists():
+        raise SettingError("out", f"{out} exists already; choose another name or remove it")
+    part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
+    request: dict[str, Any] = {
+        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature, "in": str(source.absolute()),
+        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
+        "columns": [text_column, pair_column], "probabilities": probabilities, "precision": predictor.precision,
+    }  # fmt: skip
+    texts = _texts(source, text_column, pair_column, predictor.paired)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        done = 0 if piped else _done(part, note, request)
+        if done:
+            say(f"continuing behind the {done} texts that are done")
+        write_json(note, request)
+        began, count, problems = time.perf_counter(), done, 0
+        skipped = sum(1 for _ in islice(texts, done))
+        if skipped < done:
+            raise InputError(source, "has become shorter since its first texts were predicted")
+        try:
+            with open(part, "ab") as file, progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
+                bar.advance(done)
+                while window := list(islice(texts, WINDOW)):
+                    rows = []
+                    for prediction in predictor(window):
+                        problems += prediction.problem is not None
+                        rows.append(json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False))
+                    file.write(("\n".join(rows) + "\n").encode("utf-8"))
+                    file.flush()
+                    count += len(window)
+                    bar.advance(len(window))
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {count} texts are done and kept, and the same command goes on") from None
+        except InputError:
+            part.unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
+            raise
+        part.replace(out)
+        note.unlink()
+    seconds = time.perf_counter() - began
+    return PredictResult(
+        model=str(model), texts=count, continued=done, problems=problems, seconds=seconds, texts_per_second=(count - done) / seconds,
+        out=str(out),
+    )  # fmt: skip
+
+
+def _texts(source: Path, text_column: str | None, pair_column: str | None, paired: bool) -> Iterator[Text]:
+    """The texts of a file, whatever stands in them: each row gives one, so that lines in and lines out go together."""
+    from zhixing.corpus.document import Dropped
+    from zhixing.corpus.labelled import columns
+    from zhixing.corpus.labelled.records import Record, records
+    from zhixing.corpus.sources import Source
+
+    form, rows = records(Source(source, named=True), labelled=False)
+    if form == "lines":
+        if paired:
+            raise InputError(source, "has one text a line, and this model wants pairs: give csv, tsv or jsonl with two columns")
+        for row in rows:
+            yield "" if isinstance(row, Dropped) else str(row.cells[0])  # type: ignore[index]
+        return
+    wanted = columns.Wanted(text_column, pair=pair_column or ("1" if paired and form in ("csv", "tsv") else None), labelled=False)
+    start = list(islice(rows, columns.LOOKED_AT))
+    first = [row for row in start if isinstance(row, Record)]
+    if not first:
+        raise InputError(source, "is empty" if not start else f"nothing readable in this file: it {start[0].reason}")  # type: ignore[union-attr]
+    where = columns.find(first, wanted)
+    if paired and where.pair is None:
+        raise InputError(source, "this model wants pairs of texts: say which column holds the second with --pair-column")
+    skip = first[0] if where.header and where.width is not None else None
+    for row in _chain(start, rows):
+        if row is skip:
+            continue
+        values = [None if place is None or isinstance(row, Dropped) else _cell(row, place) for place in (where.text, where.pair)]
+        yield (values[0], values[1]) if paired else values[0]  # type: ignore[misc]
+
+
+def _chain(start: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
+    yield from start
+    yield from rest
+
+
+def _cell(row: Any, place: int | str) -> Any:
+    if isinstance(row.cells, dict):
+        return row.cells.get(str(place))
+    return row.cells[place] if isinstance(place, int) and place < len(row.cells) else None
+
+
+def _done(part: Path, note: Path, request: dict[str, Any]) -> int:
+    """How many lines of an earlier call with the same request are whole; what comes after them is cut off."""
+    from zhixing.files import read_json
+
+    try:
+        same = part.is_file() and read_json(note) == request
+    except InputError:
+        same = False
+    if not same:
+        part.unlink(missing_ok=True)
+        return 0
+    lines, end = 0, 0
+    with open(part, "rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            lines, end = lines + 1, end + len(line)
+    with open(part, "r+b") as file:
+        file.truncate(end)
+    return lines
+
+
+def _lines(source: Path) -> int | None:
+    """Lines of a file, counted; None where they say nothing about the texts."""
+    if source.suffix.lower() not in (".txt", ".jsonl", ".tsv", ".csv", ".ndjson"):
+        return None
+    with open(source, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -1,0 +1,320 @@
+"""`finetune classify`, `predict`, and `evaluate` and `compare` of classifiers: through real folders, with interruptions."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+import zhixing as zx
+from zhixing.errors import ArtifactError, InputError, SettingError
+from zhixing.files import write_json
+
+SMALL = {
+    "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word",
+    "objective.window": 48,
+    "optim.learning_rate": 0.005, "optim.table_rate": 0.005, "optim.vector_rate": 0.005, "train.batch": 8,
+}  # fmt: skip
+GOOD, BAD = ("fine", "lovely", "好看", "great"), ("dull", "awful", "难看", "boring")
+
+
+def rows(count, seed):
+    draw = random.Random(seed)
+    made = []
+    for i in range(count):
+        words, label = ((GOOD, "pos"), (BAD, "neg"))[i % 2]
+        made.append((f"{draw.choice(tiny.SENTENCES)[:12]} a {draw.choice(words)} film, number {seed * 1000 + i}", label))
+    return made
+
+
+def table(path, content):
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classify")
+    table(folder / "train.tsv", [*rows(120, 1), ("", "pos")])
+    table(folder / "test.tsv", rows(60, 2))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    result = zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "run", settings={**SMALL, "train.steps": 60})
+    return place / "run", result
+
+
+def test_a_run_is_an_artifact(trained):
+    run, result = trained
+    for name in ("config.json", "lineage.json", "environment.json", "tokenizer.json", "task.json", "model.safetensors", "training.npy",
+                 "data_report.json", "data_report.html", "set_aside.jsonl", "metrics.jsonl", "result.json", "report.html"):  # fmt: skip
+        assert (run / name).is_file(), name
+    assert not (run / "checkpoints").exists()
+    assert (result.labels, result.train_texts, result.valid_texts, result.set_aside) == (["neg", "pos"], 108, 12, 1)
+    assert result.metrics["accuracy"].value > 0.9
+    assert result.warnings[0].startswith("1 rows are set aside; the first is ")
+    assert json.loads((run / "set_aside.jsonl").read_text())["line"] == 121
+
+
+def test_strings_in_strings_out(trained):
+    predictor = zx.Predictor.open(trained[0])
+    found = predictor(["what a lovely film", "  what an awful\u00a0film ", "", "这部电影很好看"])
+    assert [p.label for p in found] == ["pos", "neg", None, "pos"]
+    assert found[2].problem == "the text is empty"
+    assert sum(found[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert found[0].probability == found[0].probabilities["pos"]
+    with pytest.raises(InputError, match="single texts are wanted"):
+        predictor([("one", "two")])
+    with pytest.raises(InputError, match="is one text"):
+        predictor("one text")
+
+
+def test_texts_do_not_depend_on_each_other_and_keep_their_order(trained):
+    predictor = zx.Predictor.open(trained[0])
+    texts = [text for text, _ in rows(50, 3)] + ["word " * n for n in range(1, 20)]
+    together = predictor(texts)
+    for text, found in list(zip(texts, together, strict=True))[::7]:
+        [alone] = predictor([text])
+        assert alone.label == found.label
+        assert alone.probability == pytest.approx(found.probability, abs=1e-5)
+    assert [p.label for p in predictor.stream(iter(texts), 7)] == [p.label for p in together]
+
+
+def test_predict_streams_a_file(trained, place, tmp_path):
+    texts = [text for text, _ in rows(30, 4)]
+    (tmp_path / "in.txt").write_text("\n".join([*texts, ""]) + "\n", encoding="utf-8")
+    result = zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "out.jsonl", probabilities=True)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert (result.texts, result.problems, len(lines)) == (31, 1, 31)
+    assert lines[-1] == {"label": None, "problem": "the text is empty"}
+    assert [line["label"] for line in lines[:30]] == [p.label for p in zx.Predictor.open(trained[0])(texts)]
+    assert set(lines[0]["probabilities"]) == {"neg", "pos"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
+    table(tmp_path / "in.csv", [])
+    (tmp_path / "in.csv").write_text("id,text\n" + "".join(f'{i},"{t}"\n' for i, t in enumerate(texts)), encoding="utf-8")
+    zx.predict(trained[0], in_=tmp_path / "in.csv", out=tmp_path / "two.jsonl")
+    assert [json.loads(line)["label"] for line in (tmp_path / "two.jsonl").read_text().splitlines()] == [
+        line["label"] for line in lines[:30]
+    ]
+    with pytest.raises(SettingError, match="exists already"):
+        zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "out.jsonl")
+
+
+def test_predict_goes_on_where_it_stopped(trained, tmp_path, monkeypatch):
+    from zhixing.predict import Predictor
+
+    monkeypatch.setattr(sys.modules["zhixing.predict"], "WINDOW", 10)
+    (tmp_path / "in.txt").write_text("".join(text + "\n" for text, _ in rows(45, 5)), encoding="utf-8")
+    zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "whole.jsonl")
+    calls = []
+
+    def stops(self, texts, of=Predictor.__call__):
+        calls.append(len(texts))
+        if len(calls) == 3:
+            raise MemoryError
+        return of(self, texts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "__call__", stops)
+        with pytest.raises(MemoryError):
+            zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "out.jsonl")
+    with open(tmp_path / ".out.jsonl.part", "a") as file:
+        file.write('{"label": "po')  # a line cut short
+    result = zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "out.jsonl")
+    assert (result.texts, result.continued) == (45, 20)
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_evaluate(trained, place):
+    run, _ = trained
+    result = zx.evaluate(run, data=[str(place / "test.tsv")])
+    from sklearn.metrics import accuracy_score, f1_score
+
+    examples = [json.loads(line) for line in (run / "eval" / "test" / "examples.jsonl").read_text().splitlines()]
+    gold, said = [e["label"] for e in examples], [e["predicted"] for e in examples]
+    assert gold == [label for _, label in rows(60, 2)]
+    assert result.metrics["accuracy"].value == pytest.approx(accuracy_score(gold, said))
+    assert result.metrics["f1_macro"].value == pytest.approx(f1_score(gold, said, average="macro"))
+    m = result.metrics["accuracy"]
+    assert m.low <= m.value <= m.high
+    assert f"model:{result.fingerprint[:8]}|window:48" in m.signature
+    assert (result.in_training, result.unseen, result.support) == (0, None, {"neg": 30, "pos": 30})
+    assert np.sum(result.confusion) == 60
+    assert sum(entry["texts"] for entry in result.by_language.values()) == 60
+    assert all("".join(part for part, _ in one["parts"]) == one["text"] for one in result.explained)
+    one, opened = result.explained[-1], zx.Predictor.open(run).opened
+    place = max(range(len(one["parts"])), key=lambda i: one["parts"][i][1])
+    without = "".join(part for i, (part, _) in enumerate(one["parts"]) if i != place).strip()
+    sure, less = opened.outputs([one["text"], without])[:, list(result.support).index(one["predicted"])]
+    assert one["parts"][place][1] == pytest.approx(np.log(sure / (1 - sure)) - np.log(less / (1 - less)), abs=1e-3)
+    assert (run / "eval" / "test" / "report.html").is_file()
+    assert "混淆矩阵" in (run / "eval" / "test" / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_says_what_was_trained_on(trained, place, tmp_path):
+    seen = rows(120, 1)[:10]
+    result = zx.evaluate(trained[0], data=[str(table(tmp_path / "t.tsv", [*rows(30, 6), *seen]))])
+    assert 8 <= result.in_training <= 10  # some of them are in the validation part
+    assert result.unseen["accuracy"].signature.count("without-training:") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "says"),
+    [
+        ([("a text", "pos"), ("another", "neutral")], InputError, "bad.tsv:2: label 'neutral' is unknown to"),
+        ([("a text", "pos"), ("", "neg")], InputError, "bad.tsv:2: its text is empty"),
+    ],
+)
+def test_evaluate_refuses(content, error, says, trained, tmp_path):
+    with pytest.raises(error, match=says):
+        zx.evaluate(trained[0], data=[str(table(tmp_path / "bad.tsv", content))])
+    with pytest.raises(SettingError, match="is needed"):
+        zx.evaluate(trained[0])
+
+
+def test_compare_with_itself_and_with_a_file(trained, place, tmp_path):
+    run, _ = trained
+    test = [str(place / "test.tsv")]
+    same = zx.compare(run, run, data=test)
+    assert {m.p for m in same.metrics.values()} == {1.0}
+    assert same.verdict.startswith("no significant difference in accuracy")
+    (tmp_path / "worst.txt").write_text("".join(f"{'neg' if label == 'pos' else 'pos'}\n" for _, label in rows(60, 2)))
+    for kind in ("bootstrap", "permutation", "mcnemar"):
+        found = zx.compare(run, tmp_path / "worst.txt", data=test, test=kind)
+        assert found.metrics["accuracy"].b == 0
+        assert found.metrics["accuracy"].p < 0.01
+        assert found.verdict.startswith("A is better")
+    (tmp_path / "few.txt").write_text("pos\n")
+    with pytest.raises(InputError, match=r"few\.txt: holds 1 predictions for 60 texts"):
+        zx.compare(run, tmp_path / "few.txt", data=test)
+
+
+def test_golden_outputs_are_checked_at_each_load(trained, tmp_path):
+    import shutil
+
+    run = shutil.copytree(trained[0], tmp_path / "run")
+    task = json.loads((run / "task.json").read_text())
+    task["golden"][0]["output"] = [0.5, 0.5]
+    write_json(run / "task.json", task)
+    with pytest.raises(ArtifactError, match=r"does not say of .* what it said when it was made"):
+        zx.Predictor.open(run)
+    (run / "model.safetensors").write_bytes(b"x" + (run / "model.safetensors").read_bytes()[1:])
+    with pytest.raises(ArtifactError, match="do not match their SHA-256"):
+        zx.Predictor.open(run)
+
+
+def test_a_finished_run_is_not_trained_again(trained, place, capsys):
+    again = zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "run", settings={**SMALL, "train.steps": 60})
+    assert again == trained[1]
+    assert "is finished already" in capsys.readouterr().err
+    with pytest.raises(SettingError, match=r"train\.batch: is 8 in this run"):
+        zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "run", settings={"train.batch": 9})
+    with pytest.raises(ArtifactError, match="was begun with other data"):
+        (place / "run" / "result.json").rename(place / "result.json")
+        try:
+            zx.finetune.classify(data=[str(place / "test.tsv")], out=place / "run", settings={**SMALL, "train.steps": 60})
+        finally:
+            (place / "result.json").rename(place / "run" / "result.json")
+
+
+def test_a_killed_run_is_continued_to_the_same_weights(place, tmp_path):
+    words = [sys.executable, "-m", "zhixing", "finetune", "classify", "--data", str(place / "train.tsv")]
+    words += [f"{name}={value}" for name, value in {**SMALL, "train.steps": 120, "train.save_every": 5, "train.validate_every": 40}.items()]
+    whole = subprocess.run([*words, "--out", str(tmp_path / "whole"), "--json"], capture_output=True, text=True, check=True, timeout=300)
+    assert json.loads(whole.stdout)["steps"] == 120
+    with subprocess.Popen([*words, "--out", str(tmp_path / "cut")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 200
+        while not list((tmp_path / "cut").glob("checkpoints/step-*")) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "cut" / "result.json").exists()
+    subprocess.run([*words, "--out", str(tmp_path / "cut")], capture_output=True, check=True, timeout=300)
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_several_seeds(place):
+    result = zx.finetune.classify(
+        data=[str(place / "train.tsv")], out=place / "seeds", seeds=2, valid=[str(place / "test.tsv")], settings={**SMALL, "train.steps": 6}
+    )
+    each = [json.loads((place / "seeds" / f"seed-{n}" / "result.json").read_text())["metrics"]["accuracy"]["value"] for n in (1, 2)]
+    assert result.spread["accuracy"]["mean"] == pytest.approx(np.mean(each))
+    assert result.spread["accuracy"]["deviation"] == pytest.approx(np.std(each, ddof=1))
+    assert result.metrics["accuracy"].value == max(each)
+    assert zx.Predictor.open(place / "seeds").labels == ("neg", "pos")
+
+
+def test_cross_validation(place):
+    result = zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "folds", folds=3, settings={**SMALL, "train.steps": 12})
+    assert result.valid_texts == 120
+    assert "folds:3" in result.metrics["accuracy"].signature
+    assert len(result.runs) == 3
+    with pytest.raises(InputError, match="fewer than the 61 folds"):
+        zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "many", folds=61, settings=SMALL)
+
+
+def test_numbers_sets_and_pairs(place, tmp_path):
+    draw = random.Random(1)
+    lines = [
+        {"text": f"{draw.choice(GOOD)} film {i}", "pair": f"a {draw.choice(BAD)} one", "score": i % 5, "tags": ["x", "y"][: i % 3]}
+        for i in range(60)
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    for name, column, settings, pair in (
+        ("number", "score", {"data.kind": "number"}, None),
+        ("multi", "tags", {}, None),
+        ("pairs", "score", {}, "pair"),
+    ):
+        run = tmp_path / name
+        zx.finetune.classify(
+            data=[str(tmp_path / "x.jsonl")], out=run, text_column="text", label_column=column, pair_column=pair,
+            settings={**SMALL, **settings, "train.steps": 4},
+        )  # fmt: skip
+        predictor = zx.Predictor.open(run)
+        [found] = predictor([("one text", "two")] if pair else ["one text"])
+        assert {"number": found.value is not None, "multi": found.labels is not None, "pairs": found.label is not None}[name]
+        scored = zx.evaluate(run, data=[str(tmp_path / "x.jsonl")], text_column="text", label_column=column, pair_column=pair)
+        assert {"number": "mse", "multi": "f1_micro", "pairs": "accuracy"}[name] in scored.metrics
+
+
+def test_a_trained_classifier_is_a_base(trained, place, tmp_path):
+    result = zx.finetune.classify(
+        data=[str(place / "test.tsv")], base=str(trained[0]), out=tmp_path / "more", settings={"train.steps": 3, "train.batch": 8}
+    )
+    assert result.steps == 3
+    frozen = json.loads((tmp_path / "more" / "config.json").read_text())["optim"]["frozen"]
+    assert "encoder.embedding." in frozen
+    with pytest.raises(SettingError, match="cannot be set together with --base"):
+        zx.finetune.classify(data=[str(place / "test.tsv")], base=str(trained[0]), out=tmp_path / "x", settings={"model.layers": 2})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "says"),
+    [
+        ({"minutes": 0}, {}, "minutes: must be a positive number"),
+        ({"minutes": 1}, {"train.steps": 5}, "both say how long to train"),
+        ({}, {"train.steps": 5, "objective.epochs": 2}, "both say how long to train"),
+        ({"seeds": 0}, {}, "seeds: must be at least 1"),
+        ({"seeds": 2, "folds": 2}, {}, "cannot be given together"),
+        ({"metric": "bleu"}, {}, "metric: is one of accuracy"),
+        ({}, {"objective.poling": "max"}, "did you mean objective.pooling?"),
+    ],
+)
+def test_mistakes_leave_nothing(arguments, settings, says, place, tmp_path):
+    with pytest.raises(SettingError, match=says):
+        zx.finetune.classify(data=[str(place / "train.tsv")], out=tmp_path / "run", settings=settings, **arguments)
+    assert not any(p.name == "manifest.json" for p in tmp_path.rglob("*"))
+
+
+def test_one_class_only(tmp_path):
+    path = table(tmp_path / "x.tsv", [(f"text {i}", "pos") for i in range(9)])
+    with pytest.raises(InputError, match="all 9 texts have the label 'pos'; at least two classes are needed"):
+        zx.finetune.classify(data=[str(path)], out=tmp_path / "run")
+    assert os.listdir(tmp_path) == ["x.tsv"]

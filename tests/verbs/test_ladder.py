@@ -1,0 +1,114 @@
+"""`ladder`: rungs of seconds, through the real data folder and the real runs."""
+
+import json
+import math
+
+import pytest
+import tiny
+
+import zhixing as zx
+from zhixing.errors import ArtifactError, SettingError
+from zhixing.models import RNNSettings, parameters
+from zhixing.verbs.ladder import RUNGS, fitted
+
+SMALL = {
+    "model.layers": 1, "model.width": 32, "objective.context": 16, "train.batch": 4, "train.steps": 12, "train.compile": False,
+    "train.validate_tokens": 500, "train.validate_every": 6, "train.save_every": 6,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    place = tmp_path_factory.mktemp("ladder")
+    text = "".join(f"{i}. {sentence} {i * 37 % 101}\n" for i in range(60) for sentence in tiny.SENTENCES[:4])
+    (place / "text.txt").write_text(text, encoding="utf-8")
+    settings = {"read.document": "line", "split.valid": 0.1, "dedup.near.on": False}
+    zx.prepare([str(place / "text.txt")], out=place / "data", vocabulary=400, settings=settings)
+    return place / "data"
+
+
+@pytest.fixture(scope="module")
+def climbed(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("climbed") / "ladder"
+    return out, zx.ladder(data, out=out, rungs=["ngram", "gru"], settings=SMALL)
+
+
+def test_table_and_report(climbed):
+    out, result = climbed
+    assert [rung.name for rung in result.rungs] == ["ngram", "gru"]
+    for rung in result.rungs:
+        assert rung.low < rung.bits_per_byte < rung.high
+        assert min(rung.parameters, rung.tokens, rung.tokens_per_second, rung.memory_bytes, rung.seconds) > 0
+        assert f"documents:{result.documents}" in rung.signature
+    assert result.rungs[1].tokens == 12 * 4 * 16
+    assert json.loads((out / "result.json").read_text())["rungs"][1]["name"] == "gru"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "每字节比特数" in page
+    assert 'href="gru/report.html"' in page
+    assert (out / "gru" / "report.html").is_file()
+    assert len(list(result.lines())) == 4
+
+
+def test_the_ngram_rung_is_measured_as_the_networks_are(data, climbed):
+    from zhixing.evaluate.documents import validation
+    from zhixing.models.ngram import NGram
+    from zhixing.store import Store
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+    out, result = climbed
+    report = json.loads((out / "gru/eval/valid/report.json").read_text())
+    store, tokenizer = Store.open(data, "train"), Tokenizer.load(data / "tokenizer.json")
+    model = NGram(store.vocabulary, 5).fit(store.read(0, store.tokens))
+    nats = size = tokens = 0
+    for text in validation(data):
+        ids = [tokenizer.end, *tokenizer.encode(text.text), tokenizer.end]
+        nats += sum(model.nats(ids[: i + 1])[-1] for i in range(1, len(ids)))
+        size += len(text.text.encode())
+        tokens += len(ids) - 1
+    assert result.rungs[0].bits_per_byte == pytest.approx(nats / math.log(2) / size)
+    assert report["tokens"] == tokens
+    assert report["bytes"] == size
+
+
+def test_it_grows_and_climbs_nothing_twice(data, climbed, capsys):
+    out, before = climbed
+    stamp = (out / "gru" / "result.json").stat().st_mtime_ns
+    result = zx.ladder(data, out=out, rungs=["gru,cnn"], settings=SMALL)
+    assert [rung.name for rung in result.rungs] == ["ngram", "gru", "cnn"]
+    assert result.rungs[:2] == before.rungs
+    assert (out / "gru" / "result.json").stat().st_mtime_ns == stamp
+    assert "gru: finished already" in capsys.readouterr().err
+
+
+def test_another_ladder_is_refused(data, climbed):
+    with pytest.raises(ArtifactError, match="was begun with settings"):
+        zx.ladder(data, out=climbed[0], settings={**SMALL, "train.steps": 13})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rungs": ["lstm,bert"]}, "rungs: does not know 'bert'; there are ngram, rnn"),
+        ({"settings": {"model.kind": "llama"}}, "model.kind: is what tells the rungs"),
+        ({"parameters": 10_000, "settings": {"model.width": 8}}, "model.width: cannot be set together with --parameters"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_written(data, tmp_path, given, said):
+    with pytest.raises(SettingError, match=said):
+        zx.ladder(data, out=tmp_path / "ladder", **given)
+    assert not (tmp_path / "ladder").exists()
+
+
+@pytest.mark.parametrize("rung", [name for name in RUNGS if name != "ngram"])
+def test_sizes_are_fitted_to_a_number_of_parameters(rung):
+    from pydantic import TypeAdapter
+
+    from zhixing.models import Architecture
+
+    for wanted in (300_000, 5_000_000):
+        found = fitted(RUNGS[rung], wanted, 1000)
+        tree = {name.removeprefix("model."): value for name, value in found.items()}
+        settings = TypeAdapter(Architecture).validate_python(tree)
+        assert abs(parameters(settings, 1000) / wanted - 1) < 0.35
+        assert isinstance(settings, RNNSettings) == (rung in ("rnn", "lstm", "gru"))
