@@ -101,7 +101,8 @@ def test_japanese_and_korean_need_mecab(language, package, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("我们去公园。", "zh"), ("公園へ行きましょう。", "ja"), ("공원에 가자.", "ko"), ("Wir gehen.", "other"), ("", "other"), ("BLEU 分数 is good, they say", "other")],
+    [("我们去公园。", "zh"), ("公園へ行きましょう。", "ja"), ("공원에 가자.", "ko"), ("Wir gehen.", "other"), ("", "other"),
+     ("BLEU 分数 is good, they say", "other")],
 )  # fmt: skip
 def test_languages_are_told_by_script(text, language):
     assert translation.language_of([text]) == language

@@ -33,7 +33,7 @@ _STOP = re.compile(rf"(?<=[{HAN}）”’》」』】])\.(?![A-Za-z0-9.])")
 _AFTER = re.compile("(?<=[，。；：！？、）”》]) +(?=[^ ])")
 _PARENTHESES = re.compile(r"\(([^()\n]*)\)")
 _QUOTES = re.compile(r'"([^"\n]*)"')
-_ELLIPSIS = re.compile(rf"(?<=[{HAN}，。！？；：）”’》])(?:\.{{3,}}|…+|⋯+|。{{2,}})|(?:\.{{3,}}|…+|⋯+)(?=[{HAN}])")
+_ELLIPSIS = re.compile(rf"(?<=[{HAN}，。！？；：）”’》])(?:\.{{3,}}|…+|⋯+|。{{2,}})|(?<![.…⋯])(?:\.{{3,}}|…+|⋯+)(?=[{HAN}])")
 _DASH = re.compile(rf"(?<=[{HAN}”’》）]) ?(?:-{{2,}}|[—―─]{{2,}}) ?(?=[{HAN}“‘《（])")
 
 _WESTERN = str.maketrans(

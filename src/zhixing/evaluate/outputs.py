@@ -135,9 +135,8 @@ def read_labels(path: str) -> Labelled:
         if "probabilities" in record:
             probabilities.append(_probabilities(where, record["probabilities"]))
         if len(probabilities) not in (0, number):
-            raise InputError(
-                where, 'has no "probabilities", as other lines have' if probabilities else 'has "probabilities", unlike others'
-            )
+            missing = "probabilities" not in record
+            raise InputError(where, 'has no "probabilities", as other lines have' if missing else 'has "probabilities", unlike others')
     if probabilities:
         known = set(probabilities[0])
         for number, one in enumerate(probabilities, start=1):

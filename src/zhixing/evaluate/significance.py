@@ -116,6 +116,8 @@ def _spread(count: int) -> float:
 
 def wilson(hits: Rows, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of the rate of N outcomes, 0 or 1 each."""
+    if not len(hits):
+        return math.nan, math.nan
     z, count, rate = float(-special.ndtri((1 - level) / 2)), len(hits), float(hits.mean())
     middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)

@@ -62,10 +62,10 @@ class SetMetric(Named, Protocol):
 
 @runtime_checkable
 class Rate(Metric, Protocol):
-    """The share of examples that are right."""
+    """The share of examples that are right, of all or of those of one kind."""
 
     def hits(self, rows: Rows) -> Rows:
-        """1 for each example [N] that is right, 0 for the others."""
+        """1 for each example that is right, 0 for the others, of those that count (which the gold side alone decides)."""
         ...
 
 

@@ -113,32 +113,10 @@ def _shared_run(said: list[str], wanted: list[str]) -> float:
 
 
 @dataclass(frozen=True)
-class ExactMatch:
-    """Share of questions whose answer is one of the gold ones."""
+class AnswerRate:
+    """Share of questions that are answered exactly: of all (`exact_match`), of those with an answer, of those without."""
 
-    script: Script = "squad1.1"
     name: str = "exact_match"
-    lower_is_better: bool = False
-
-    @property
-    def signature(self) -> str:
-        """With the script whose rules count."""
-        return f"exact_match|v1|script:{self.script}"
-
-    def score(self, totals: Rows) -> Rows:
-        """[..., 6] -> [...]."""
-        return ratio(totals[..., EXACT], totals[..., ONE])
-
-    def hits(self, rows: Rows) -> Rows:
-        """[N, 6] -> [N]."""
-        return rows[:, EXACT]
-
-
-@dataclass(frozen=True)
-class AnswerMean:
-    """Mean over questions, over those that have an answer, or over those that have none."""
-
-    name: str
     script: Script = "squad1.1"
     lower_is_better: bool = False
 
@@ -150,16 +128,45 @@ class AnswerMean:
     def score(self, totals: Rows) -> Rows:
         """[..., 6] -> [...]; NaN where there is no such question."""
         match self.name:
-            case "answer_f1":
-                return ratio(totals[..., F1], totals[..., ONE])
+            case "exact_match":
+                return ratio(totals[..., EXACT], totals[..., ONE])
             case "has_answer_exact":
                 return ratio(totals[..., EXACT_THERE], totals[..., ANSWERABLE])
-            case "has_answer_f1":
-                return ratio(totals[..., F1_THERE], totals[..., ANSWERABLE])
         return ratio(totals[..., EXACT] - totals[..., EXACT_THERE], totals[..., ONE] - totals[..., ANSWERABLE])
+
+    def hits(self, rows: Rows) -> Rows:
+        """[N, 6] -> one outcome for each question of that kind."""
+        match self.name:
+            case "exact_match":
+                return rows[:, EXACT]
+            case "has_answer_exact":
+                return np.asarray(rows[rows[:, ANSWERABLE] == 1, EXACT])
+        return np.asarray(rows[rows[:, ANSWERABLE] == 0, EXACT])
+
+
+@dataclass(frozen=True)
+class AnswerF1:
+    """Mean F1 of all questions (`answer_f1`), or of those that have an answer."""
+
+    name: str = "answer_f1"
+    script: Script = "squad1.1"
+    lower_is_better: bool = False
+
+    @property
+    def signature(self) -> str:
+        """With the script whose rules count."""
+        return f"{self.name}|v1|script:{self.script}"
+
+    def score(self, totals: Rows) -> Rows:
+        """[..., 6] -> [...]; NaN where there is no such question."""
+        if self.name == "answer_f1":
+            return ratio(totals[..., F1], totals[..., ONE])
+        return ratio(totals[..., F1_THERE], totals[..., ANSWERABLE])
 
 
 def metrics(script: Script = "squad1.1") -> tuple[Metric, ...]:
     """Exact match and F1; with SQuAD 2.0 also apart for questions with and without an answer."""
-    parts = ("answer_f1", "has_answer_exact", "has_answer_f1", "no_answer_accuracy") if script == "squad2.0" else ("answer_f1",)
-    return ExactMatch(script), *(AnswerMean(name, script) for name in parts)
+    found: tuple[Metric, ...] = (AnswerRate("exact_match", script), AnswerF1("answer_f1", script))
+    if script == "squad2.0":
+        found += (AnswerRate("has_answer_exact", script), AnswerF1("has_answer_f1", script), AnswerRate("no_answer_accuracy", script))
+    return found

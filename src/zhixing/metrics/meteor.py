@@ -3,7 +3,7 @@
 1. Both texts become words: by METEOR's own rules for English (`english.py`), else by the tokenizer of BLEU or jieba.
 2. `alignment` pairs them. With several references the one with the best score of the sentence counts.
 3. Statistics of a sentence, K = 17: words of the translation and of the reference, function words of both; for each of three matchers
-   (exact, stem, synonym): matched content words of both, matched function words of both; chunks, of which a sentence without a fault has none.
+   (exact, stem, synonym): matched content words of both, matched function words of both; chunks (none where all is right).
 4. The score of their sums:
 
        P, R = sum over matchers of weight (delta content + (1 - delta) function) / the same of all words
