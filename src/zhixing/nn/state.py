@@ -111,6 +111,7 @@ class State:
         """Rows of one of the layers' tensors; of keys and values only the places that are filled are worth moving."""
         if x.ndim != 4 or self.longest >= x.shape[2]:
             return x.index_select(0, index)
-        moved = x.new_zeros(len(index), *x.shape[1:])
+        moved = x.new_empty(len(index), *x.shape[1:])
         moved[:, :, : self.longest] = x[:, :, : self.longest].index_select(0, index)
+        moved[:, :, self.longest :] = 0
         return moved
