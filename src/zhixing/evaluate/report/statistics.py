@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, ranking, read, section, table, tree, wide
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, ranking, read, section, show, table, tree
 from zhixing.files import human_bytes, write_text
 
 LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other languages", "其他语言")}
@@ -98,13 +98,17 @@ def left_out(statistics: dict[str, Any]) -> str:
         "All of them, with place and reason, are in <code>dropped.jsonl</code>. The first of each reason:",
         "全部记录及其位置和原因见 <code>dropped.jsonl</code>。各原因的首批示例：",
     )
-    rows: list[list[Any]] = []
-    for stage in statistics["stages"]:
-        for entry in stage["reasons"][:_REASONS]:
-            where = Html("<br>").join(_example(example) for example in entry["examples"])
-            rows.append([Html(f"{_stage(stage['stage'])}<br>{wide(entry['reason'])}"), entry["documents"], Html(where)])
-    reasons = table([("reason", "原因"), ("documents", "文档"), ("examples", "示例")], rows)
+    reasons = "".join(_reason(stage["stage"], entry) for stage in statistics["stages"] for entry in stage["reasons"][:_REASONS])
     return f"{overview}{_evaluation(statistics.get('evaluation', {}))}<p>{note}</p>{reasons}"
+
+
+def _reason(stage: str, entry: dict[str, Any]) -> str:
+    """Why something was left out, how often, and the first examples."""
+    examples = "".join(
+        f'<p class="example"><span class=soft>{escape(example["where"])}</span><br>{escape(example["text"][:80])}</p>'
+        for example in entry["examples"]
+    )
+    return f"<p>{_stage(stage)}: {escape(entry['reason'])} <span class=soft>({show(entry['documents'])})</span></p>{examples}"
 
 
 def _evaluation(counts: dict[str, int]) -> str:
@@ -114,10 +118,6 @@ def _evaluation(counts: dict[str, int]) -> str:
 
 def _stage(name: str) -> Html:
     return _named(name, _STAGES)
-
-
-def _example(example: dict[str, str]) -> str:
-    return f"<span class=soft>{wide(example['where'])}</span>{wide(example['text'][:80])}"
 
 
 def words(statistics: dict[str, Any]) -> Iterator[str]:
