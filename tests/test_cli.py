@@ -16,7 +16,7 @@ from zhixing import cli
 from zhixing.errors import UserError
 
 COMMANDS = [f"{verb} {task}".strip() for verb in zhixing.VERBS for task in zhixing.TASKS.get(verb, ("",))]
-HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "rich.progress")
+HEAVY = ("torch", "numpy", "pyarrow", "transformers", "tokenizers", "matplotlib", "scipy", "sklearn", "gensim", "rich.progress")
 
 
 def command(*words, **changes):
@@ -54,12 +54,12 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "evaluate", "export", "finetune", "generate",
-        "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "translate",
+        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "embed", "evaluate", "export", "finetune",
+        "generate", "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "stats", "translate",
     ]  # fmt: skip
     assert zhixing.VERBS == (
-        "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
-        "export",
+        "get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare",
+        "score", "ladder", "export",
     )  # fmt: skip
     assert zhixing.TASKS == {"finetune": ("classify", "translate")}
     for name in zhixing.__all__:

@@ -44,11 +44,11 @@ def test_damage_is_named(tmp_path):
 
 def test_every_epoch_reads_each_pair_once_in_full_batches():
     draw = np.random.default_rng(1)
-    lengths = np.clip(np.round(draw.lognormal(2.8, 0.6, (5000, 1)) * draw.lognormal(0, 0.25, (5000, 2))), 1, 127).astype(np.int64)
+    lengths = np.clip(np.round(draw.lognormal(2.8, 0.6, (20_000, 1)) * draw.lognormal(0, 0.2, (20_000, 2))), 1, 127).astype(np.int64)
     buckets = Buckets(lengths, budget=2048, seed=3)
     epochs = [[buckets.batch(epoch * buckets.per_epoch + i) for i in range(buckets.per_epoch)] for epoch in range(2)]
     for batches in epochs:
-        assert np.sort(np.concatenate(batches)).tolist() == list(range(5000))
+        assert np.sort(np.concatenate(batches)).tolist() == list(range(20_000))
         assert max(len(batch) * lengths[batch].max() for batch in batches) <= 2048
     assert [b.tolist() for b in epochs[0]] != [b.tolist() for b in epochs[1]]
     padded = sum(len(b) * (lengths[b].max(0)).sum() for b in epochs[0])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zhixing.tasks.translation.artifact import Translator
     from zhixing.verbs import finetune
     from zhixing.verbs.compare import compare
+    from zhixing.verbs.embed import embed
     from zhixing.verbs.evaluate import evaluate
     from zhixing.verbs.export import export
     from zhixing.verbs.generate import generate
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from zhixing.verbs.prepare import prepare
     from zhixing.verbs.pretrain import pretrain
     from zhixing.verbs.score import score
+    from zhixing.verbs.stats import stats
     from zhixing.verbs.translate import translate
 
 VERBS = (
-    "get", "prepare", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score", "ladder",
-    "export",
+    "get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score",
+    "ladder", "export",
 )  # fmt: skip
 TASKS = {"finetune": ("classify", "translate")}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
@@ -58,6 +60,7 @@ __all__ = [
     "ZhixingError",
     "__version__",
     "compare",
+    "embed",
     "evaluate",
     "export",
     "finetune",
@@ -70,6 +73,7 @@ __all__ = [
     "prepare",
     "pretrain",
     "score",
+    "stats",
     "translate",
 ]
 

@@ -214,6 +214,14 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tokenizer.settings import PrepareSettings
 
         return PrepareSettings
+    if verb == "stats":
+        from zhixing.corpus.pipeline import StatsSettings
+
+        return StatsSettings
+    if verb == "embed":
+        from zhixing.embeddings.settings import EmbedSettings
+
+        return EmbedSettings
     if verb == "finetune translate":
         from zhixing.tasks.translation.recipe import TranslateRecipe
 

@@ -132,9 +132,9 @@ class Buckets:
     """Batches of pairs of like length, filled to a budget of tokens.
 
     Pairs are sorted by the length of their longer side and cut into buckets in which it differs by at most a tenth. In each epoch a bucket
-    is shuffled, runs of `POOL` batches are sorted by their shorter side, so that it needs little padding too, and cut into batches; then
-    the batches of all buckets are shuffled. The number of batches is the same in every epoch, so that which batch comes when can be told
-    without looking at the epochs before.
+    is shuffled, runs of `POOL` batches are sorted by how much longer the source is than the target, so that either side needs little
+    padding, and cut into batches; then the batches of all buckets are shuffled. The number of batches is the same in every epoch, so that
+    which batch comes when can be told without looking at the epochs before.
     """
 
     POOL = 16
@@ -169,8 +169,8 @@ class Buckets:
         found: list[Ids] = []
         for bucket in self.buckets:
             members = bucket.members[draw.permutation(len(bucket.members))]
-            shorter = self.lengths[members].min(axis=1)
+            slant = self.lengths[members, 0] - self.lengths[members, 1]
             pool = np.arange(len(members)) // (bucket.rows * self.POOL)
-            members = members[np.lexsort((shorter, pool))]
+            members = members[np.lexsort((slant, pool))]
             found += [members[i : i + bucket.rows] for i in range(0, len(members), bucket.rows)]
         return [found[i] for i in draw.permutation(len(found))]

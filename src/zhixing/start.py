@@ -3,6 +3,7 @@
     --base             all weights of a model of the same shape: further training, also on other text (domain adaptation)
     --base-encoder     the encoder of an encoder-decoder takes the weights of an encoder's or a decoder's role, as far as names and shapes
     --base-decoder     agree; likewise its decoder. What is taken, and what is new, is said.
+    --vectors          a new model, whose embedding begins with word vectors that `embed` wrote
 
 Marks that the objective needs and the other model's vocabulary lacks get new rows, the mean of the others.
 """
@@ -27,6 +28,7 @@ from zhixing.models.vocabulary import grow
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.plan import Base
 from zhixing.train.recipe import Recipe
+from zhixing.train.vectors import beginning, fitting
 
 FREE = ("model.dropout",)
 """Settings of a model that may be set for one that is there already."""
@@ -39,10 +41,11 @@ class Bases:
     whole: Path | None = None
     encoder: Path | None = None
     decoder: Path | None = None
+    vectors: Path | None = None
 
     def lineage(self) -> dict[str, Any] | None:
         """Where they are, and the hash by which each is known again."""
-        found = {name: path for name in ("whole", "encoder", "decoder") if (path := getattr(self, name)) is not None}
+        found = {name: path for name in ("whole", "encoder", "decoder", "vectors") if (path := getattr(self, name)) is not None}
         return {name: {"path": str(path), "manifest": _identity(path)} for name, path in found.items()} or None
 
 
@@ -66,6 +69,10 @@ def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
     tokenizer = Tokenizer.load(data / "tokenizer.json")
     kind = str(chosen.get("objective.kind", "causal"))
     shape = objectives.SHAPES.get(kind)
+    if bases.vectors is not None:
+        if bases.whole is not None or bases.encoder is not None or bases.decoder is not None:
+            raise SettingError("vectors", "begin the embedding of a new model; leave them out, or the other model")
+        return Start(tokenizer, {**chosen, **fitting(bases.vectors, chosen)}, beginning(bases.vectors, tokenizer))
     if bases.whole is None and bases.encoder is None and bases.decoder is None:
         return Start(tokenizer, dict(chosen), None)
     if bases.whole is not None and (bases.encoder is not None or bases.decoder is not None):

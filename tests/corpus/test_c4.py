@@ -60,6 +60,10 @@ def test_pages_that_do_not(text: str, reason: str) -> None:
     assert C4(USUAL, ("darned", "坏词")).judged(text)[1] == reason
 
 
+def test_a_line_of_dots_is_looked_at_once() -> None:
+    assert C4(C4Settings(on=True, terminal=False)).judged(PAGE + "\nThese are four words and " + "." * 200_000 + "x")[1] is None
+
+
 def test_words_inside_words_are_not_bad() -> None:
     assert C4(USUAL, ("darn", "ridge")).judged(PAGE)[1] is None
     assert C4(USUAL, ("tuesday in",)).judged(PAGE)[1] == "a word of filter.c4.bad_words: tuesday in"

@@ -1,7 +1,8 @@
 import pytest
 
+from zhixing.corpus import stats
 from zhixing.corpus.document import Document, Dropped
-from zhixing.corpus.stats import Statistics, han_characters, language, words
+from zhixing.corpus.stats import EXAMPLES, Statistics, StatisticsSettings, han_characters, language, words
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ def test_summary() -> None:
     found = statistics.summary()
     assert found["documents"] == {"read": 104, "kept": 101, "dropped": 3}
     assert found["duplicates"] == 2
+    assert found["copies"] == {"exact": 2, "near": 0}
     assert list(found["dropped"].items()) == [("dedup: exact copy", 2), ("filter: empty", 1)]
     assert found["parts"]["valid"] == {"documents": 10, "characters": 550, "words": 550, "bytes": 1650}
     assert found["languages"]["en"] == {"documents": 1, "characters": 500, "words": 100, "bytes": 500}
@@ -45,3 +47,53 @@ def test_summary() -> None:
 
 def test_summary_of_nothing() -> None:
     assert Statistics().summary()["documents"] == {"read": 0, "kept": 0, "dropped": 0}
+
+
+def test_stages_come_in_order_with_their_first_examples():
+    statistics = Statistics()
+    for stage, number in (("dedup", 1), ("overlap", 2), ("filter", 5), ("read", 3)):
+        for line in range(number):
+            statistics.dropped(
+                Dropped("f", line + 1, stage, "why" if line % 2 else "why not", f"text {line}", record="r" if line else None)
+            )
+    found = statistics.summary()["stages"]
+    assert [(s["stage"], s["dropped"]) for s in found] == [("read", 3), ("filter", 5), ("overlap", 2), ("dedup", 1)]
+    assert [(r["reason"], r["documents"]) for r in found[1]["reasons"]] == [("why not", 3), ("why", 2)]
+    assert found[1]["reasons"][0]["examples"] == [
+        {"where": "f:1", "text": "text 0"},
+        {"where": "f:3 (r)", "text": "text 2"},
+        {"where": "f:5 (r)", "text": "text 4"},
+    ]
+    assert all(len(r["examples"]) <= EXAMPLES for s in found for r in s["reasons"])
+
+
+def test_reasons_without_end_are_counted_together(monkeypatch):
+    monkeypatch.setattr(stats, "REASONS", 4)
+    statistics = Statistics()
+    for number in range(50):
+        statistics.dropped(Dropped("f", number, "read", f"has only {number % 10} columns"))
+    found = statistics.summary()["dropped"]
+    assert found == {"read: other reasons": 30, **{f"read: has only {n} columns": 5 for n in range(4)}}
+
+
+@pytest.mark.parametrize("wanted", [0, 1000, 30_000, 10_000_000])
+def test_the_sample_is_bounded_and_spread_evenly(wanted, monkeypatch):
+    monkeypatch.setattr(stats, "SAMPLED", 500)
+    texts = [f"{'even' if n % 2 else 'odd'} " * (20 + n % 7) for n in range(400)]
+    texts.insert(100, "long " * 1000)
+    whole = sum(map(len, texts))
+    statistics = Statistics(StatisticsSettings(sample=wanted), whole)
+    for text in texts:
+        statistics.kept(Document(text, "f"), "train")
+    found = statistics.summary()
+    assert found["sample"]["characters"] == min(wanted, whole)
+    assert found["sample"]["share"] == min(wanted, whole) / whole
+    assert found["parts"]["train"]["characters"] == whole
+    if wanted >= whole:
+        assert found["text"]["en"]["words"] == sum(len(text.split()) for text in texts)
+    elif wanted == 30_000:
+        counts = dict(map(tuple, found["text"]["en"]["frequent"]["words"]))
+        assert 0.8 < counts["even"] / counts["odd"] < 1.25
+        assert 0 < counts["long"] <= 100  # not more than SAMPLED characters of it
+    elif wanted == 0:
+        assert found["text"] == {}

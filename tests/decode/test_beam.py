@@ -11,6 +11,7 @@ from pairs import END, FIRST, PAD, VOCABULARY, sentences, translation, translato
 from zhixing.decode.beam import BeamSearch, BeamSettings, greatest
 from zhixing.decode.groups import groups, room, steady
 from zhixing.errors import InputError, SettingError, ZhixingError
+from zhixing.models import CNNSettings, MarianSettings, RNNSettings, build
 
 
 def search(settings: BeamSettings, constrain=None) -> BeamSearch:
@@ -18,9 +19,9 @@ def search(settings: BeamSettings, constrain=None) -> BeamSearch:
 
 
 @torch.no_grad()
-def slow(source: list[int], settings: BeamSettings, allowed=lambda text, token: True) -> list[tuple[float, list[int]]]:
+def slow(source: list[int], settings: BeamSettings, allowed=lambda text, token: True, model=None) -> list[tuple[float, list[int]]]:
     """One sentence, no cache, lists: every hypothesis is read anew at each step."""
-    model, finished, beams, k = translator(), [], [(0.0, [])], settings.beams
+    model, finished, beams, k = model or translator(), [], [(0.0, [])], settings.beams
 
     def norm(score: float, length: int) -> float:
         penalty = settings.length_penalty
@@ -72,6 +73,34 @@ def test_equals_the_slow_search(settings):
         assert [h.tokens for h in found] == [text for _, text in expected]
         assert [h.score for h in found] == pytest.approx([score for score, _ in expected], abs=1e-4)
         assert all(h.ended == (len(h.tokens) < settings.tokens) for h in found)
+
+
+OTHERS = {
+    "lstm": RNNSettings(cell="lstm", layers=1, width=32, attention="multiplicative"),
+    "gru-additive": RNNSettings(cell="gru", layers=2, width=32, attention="additive"),
+    "cnn": CNNSettings(layers=2, width=32, windows=(3,)),
+    "marian-post": MarianSettings(encoder_layers=1, decoder_layers=2, width=32, heads=4),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS.values(), ids=OTHERS.keys())
+def test_every_architecture_is_searched(kind):
+    torch.manual_seed(0)
+    model = build(kind, VOCABULARY, "encoder-decoder").eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    settings = BeamSettings(beams=3, best=3, tokens=7, length_penalty=0.5)
+    sources = sentences(40, seed=2, longest=12)
+    found = BeamSearch(model, settings, begin=PAD, end=END, pad=PAD)(sources)
+    for place in (0, 5, 11):
+        expected = slow(sources[place], settings, model=model)
+        assert [h.tokens for h in found[place]] == [text for _, text in expected]
+        assert [h.score for h in found[place]] == pytest.approx([score for score, _ in expected], abs=1e-4)
+    alone = BeamSearch(model, settings.model_copy(update={"batch": 1}), begin=PAD, end=END, pad=PAD)(sources[::-1])
+    if not isinstance(kind, RNNSettings):  # whose encoder runs the tokens of all rows packed, in as many rows as there are
+        assert alone[::-1] == found
+    assert [h.score for each in alone[::-1] for h in each] == pytest.approx([h.score for each in found for h in each], abs=1e-4)
 
 
 def test_the_translator_has_learnt_something_and_beams_matter():

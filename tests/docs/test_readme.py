@@ -14,7 +14,12 @@ from zhixing.files import new_folder
 
 ROOT = Path(__file__).parents[2]
 TINY = ["train.steps=6", "train.compile=false", "train.batch=4", "model.width=32", "model.layers=2", "objective.context=32"]
+TRANSLATOR = ["train.steps=4", "model.width=32", "model.encoder_layers=1", "model.decoder_layers=1", "vocabulary.size=300"]
+CLASSIFIER = ["train.steps=4", "model.width=32", "model.layers=1", "model.heads=2"]
 SMALLER = {
+    "--rungs ngram --rungs gru": "--rungs ngram --rungs gru " + " ".join([*TINY[:-2], "model.layers=1", "objective.context=32"]),
+    "--minutes 60": " ".join(TRANSLATOR),
+    "--base minilm": " ".join(CLASSIFIER),
     "--minutes 10": " ".join(TINY),
     "minutes=10": f"settings={TINY}",
     "width = 256": "width = 32",
@@ -48,6 +53,19 @@ def place(tmp_path, monkeypatch):
     Path("my-texts").mkdir()
     for number, text in enumerate(texts):
         Path(f"my-texts/{number}.txt").write_text(text, encoding="utf-8")
+    good, bad = ("a lovely film", "真好看", "what a joy"), ("a dull film", "太难看了", "what a bore")
+    reviews = [f"{text}, number {n}\t{label}\n" for n in range(40) for label, kind in enumerate((bad, good)) for text in kind]
+    pairs = [f"This is sentence {n} of {m}.\t这是{m}句中的第{n}句。\n" for n in range(30) for m in range(40, 50)]
+    for name, lines in (
+        ("reviews.tsv", reviews),
+        ("reviews-test.tsv", [line.replace("number", "take") for line in reviews[:30]]),
+        ("texts.txt", ["a lovely day\n", "太难看\n"]),
+        ("pairs.tsv", pairs),
+        ("pairs-test.tsv", [line.replace("This", "That") for line in pairs[:30]]),
+        ("in.en", ["This is sentence 3 of 41.\n", "Hello.\n"]),
+        ("ref.zh", ["这是41句中的第3句。\n", "你好。\n"]),
+    ):
+        Path(name).write_text("".join(lines), encoding="utf-8")
     for name in ("shakespeare", "people-daily"):
         with new_folder(fetch.place(name), "corpus", extra={"text": "documents.jsonl"}) as folder:
             lines = (json.dumps({"text": f"{name}: {text}"}) + "\n" for text in texts)

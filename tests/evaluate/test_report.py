@@ -6,12 +6,43 @@ from html.parser import HTMLParser
 
 import pytest
 
-from zhixing.evaluate.report import plots, write_data_report, write_evaluation_report, write_run_report
+from zhixing.evaluate.report import (
+    plots,
+    write_data_report,
+    write_evaluation_report,
+    write_run_report,
+    write_statistics_report,
+    write_vectors_report,
+)
 from zhixing.evaluate.report.page import both, duration_zh, page, section, show, table
 
+LAW = {"exponent": 0.9, "factor": 100.0, "explained": 0.99, "from": 1, "to": 50, "points": [[n, 100 // n] for n in range(1, 80)]}
+TEXT = {
+    "sentences": 40,
+    "words": 800,
+    "different": 80,
+    "once": 30,
+    "unlisted": 0,
+    "sentence_words": {"mean": 20.0, "quantiles": {"5%": 3, "50%": 18}, "histogram": {"0": 3, "5": 12, "10": 25}},
+    "frequent": {"words": [["<的>", 90], ["了", 30]], "pairs": [["我 的", 9]], "triples": []},
+    "lost": {"pairs": 0, "triples": 12},
+    "zipf": LAW,
+    "heaps": LAW,
+}
 STATISTICS = {
     "documents": {"read": 12, "kept": 10, "dropped": 2},
-    "dropped": {"empty": 1, "duplicate": 1},
+    "duplicates": 1,
+    "dropped": {"filter: empty": 1, "dedup: exact copy": 1},
+    "stages": [
+        {
+            "stage": stage,
+            "dropped": 1,
+            "reasons": [{"reason": why, "documents": 1, "examples": [{"where": "a.txt:3", "text": "<script>alert(1)</script>"}]}],
+        }
+        for stage, why in (("filter", "empty"), ("dedup", "exact copy"), ("one <more>", "another"))
+    ],
+    "sample": {"documents": 5, "characters": 500, "share": 0.5},
+    "text": {"zh": TEXT, "en": {**TEXT, "zipf": None, "heaps": None}},
     "parts": {
         "train": {"documents": 8, "characters": 900, "words": 700, "bytes": 2000, "tokens": 600},
         "valid": {"documents": 2, "characters": 100, "words": 80, "bytes": 230, "tokens": 70},
@@ -139,10 +170,61 @@ def test_of_data(data):
     text, seen = checked(data)
     assert "data · mine" in text
     assert "&lt;script&gt;alert" in text
+    assert "one &lt;more&gt;" in text
     assert "and 5 more" in text
-    assert seen.count("svg") == 2
+    assert seen.count("svg") == 2 + 4  # lengths, baselines; two laws, sentences of both languages
+    assert "Counted in a sample of 50.0% of the text" in text
+    assert "too low by at most 12" in text
+    assert "<td>&lt;的&gt;</td><td class=n>90</td>" in text
     assert "not there" not in text
     assert "cannot be shown" not in text
+
+
+def test_of_statistics(data):
+    write_statistics_report(data, "mine")
+    text, seen = checked(data)
+    assert "statistics · mine" in text
+    assert "Heaps' law: exponent 0.900" in text
+    assert "希普斯定律：指数 0.900" in text
+    assert seen.count("svg") == 1 + 4
+    assert "cannot be shown" not in text
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    points = [
+        [{"word": f"<{c}>", "x": i / 9, "y": i % 3} for i, c in enumerate("天地人和道理文心词句")],
+        [{"word": "w", "x": 0, "y": 0}] * 3,
+    ]
+    result = {"vectors": "v", "words": 900, "width": 16, "unit": "word", "nearest": {"<天>": [["地", 0.9], ["人", -0.1]]}, "seconds": 65.0}
+    result |= {
+        "text_words": 5000,
+        "words_per_second": 77.0,
+        "analogy": {"a": "<king>", "b": "man", "c": "woman", "found": [["queen", 0.7]]},
+    }
+    return write(
+        tmp_path / "vectors",
+        {
+            "result.json": result,
+            "picture.json": points,
+            "config.json": {"vectors": {"width": 16}, "picture": {"method": "tsne"}},
+            "lineage.json": {"inputs": [{"path": "data/x", "manifest": "f" * 64}]},
+        },
+    )
+
+
+def test_of_vectors(vectors):
+    write_vectors_report(vectors, "mine")
+    text, seen = checked(vectors)
+    assert "vectors · mine" in text
+    assert "What is to <b>woman</b> as <b>&lt;king&gt;</b> is to <b>man</b>?" in text
+    assert "<td>queen</td><td class=n>0.70</td>" in text
+    assert seen.count("svg") == 2
+    assert text.count("&lt;地&gt;") == 1
+    assert "cannot be shown" not in text
+    (vectors / "picture.json").write_text("[]")
+    write_vectors_report(vectors, "mine")
+    assert "Words in the plane" not in checked(vectors)[0]
 
 
 def test_of_a_run(run):
@@ -166,10 +248,15 @@ def test_of_an_evaluation(run):
 
 
 @pytest.mark.parametrize("damage", [None, "{", "[]", '{"parts": 3, "metrics": [], "parameters": "x"}', "\x00\xff"])
-@pytest.mark.parametrize("kind", ["data", "run"])
+@pytest.mark.parametrize("kind", ["data", "run", "statistics", "vectors"])
 def test_what_is_absent_or_damaged_is_said_and_stops_nothing(kind, damage, request):
-    folder = request.getfixturevalue(kind)
-    write_report = write_data_report if kind == "data" else write_run_report
+    folder = request.getfixturevalue("data" if kind == "statistics" else kind)
+    write_report = {
+        "data": write_data_report,
+        "run": write_run_report,
+        "statistics": lambda folder: write_statistics_report(folder, "mine"),
+        "vectors": lambda folder: write_vectors_report(folder, "mine"),
+    }[kind]
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         whole = file.read_bytes()
         if damage is None:
@@ -207,6 +294,20 @@ def test_plots_keep_labels_and_follow_the_page():
     assert drawn == plots.lines([("", range(30), [i / 1000 for i in range(30)])]), "the same values, the same bytes"
     assert plots.bars([("nothing", float("nan"))]) == ""
     assert ">" + "n" * 23 + "…<" in plots.bars([("n" * 60, 1.0)])
+
+
+def test_words_that_would_lie_on_one_another_are_dots():
+    drawn = plots.words([("here", 0, 0), ("there", 1, 1), ("there too", 1, 1), ("知行", 0, 1)])
+    assert [word for word in ("here", "there", "there too", "知行") if f">{word}<" in drawn] == ["here", "there", "知行"]
+    assert plots.words([]) == ""
+
+
+def test_histograms_and_laws_follow_the_page():
+    assert plots.histogram([], 5) == ""
+    assert "var(--bar)" in plots.histogram([(0, 3), (5, 1)], 5)
+    drawn = plots.law({"exponent": 1.0, "factor": 1e6, "from": 1, "to": 10_000, "points": [[10**n, 10 ** (6 - n)] for n in range(5)]}, -1)
+    assert ">10 k<" in drawn
+    assert "var(--accent)" in drawn
 
 
 def test_series_are_thinned_and_smoothed():

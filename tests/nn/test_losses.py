@@ -61,3 +61,15 @@ def test_large_logits_stay_finite():
         total, _ = cross_entropy(states * 1e4, weight, targets, chunk=chunk)
         assert torch.isfinite(total)
         assert all(g.isfinite().all() for g in torch.autograd.grad(total, (states, weight)))
+
+
+@pytest.mark.parametrize("chunk", [None, 3, 100])
+def test_smoothed_targets_are_torchs(chunk):
+    torch.manual_seed(0)
+    states, matrix, bias = (torch.randn(*shape, requires_grad=True) for shape in ((7, 5), (11, 5), (11,)))
+    targets = torch.tensor([1, 4, -100, 10, 0, 3, -100])
+    ours, _ = cross_entropy(states, matrix, targets, bias=bias, chunk=chunk, smoothing=0.1)
+    theirs = torch.nn.functional.cross_entropy(states @ matrix.T + bias, targets, label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(torch.autograd.grad(ours, (states, matrix, bias)), torch.autograd.grad(theirs, (states, matrix, bias)), strict=True):
+        torch.testing.assert_close(a, b)

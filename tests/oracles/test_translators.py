@@ -242,9 +242,11 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("how", [{}, {"byte_fallback": True, "vocab_size": 400},
-                                 {"normalization_rule_name": "identity", "add_dummy_prefix": False}],
-                         ids=["usual", "bytes", "plain"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"byte_fallback": True, "vocab_size": 400}, {"normalization_rule_name": "identity", "add_dummy_prefix": False}],
+    ids=["usual", "bytes", "plain"],
+)
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_sentencepiece_files_are_read_as_its_own_library_does(kind, how, tmp_path):
     path = trained(tmp_path, "both", [*EN, *ZH], kind, **dict(how))

@@ -150,8 +150,11 @@ def test_evaluate(trained, place):
     assert np.sum(result.confusion) == 60
     assert sum(entry["texts"] for entry in result.by_language.values()) == 60
     assert all("".join(part for part, _ in one["parts"]) == one["text"] for one in result.explained)
-    moved = max(result.explained[-1]["parts"], key=lambda part: part[1])[0]
-    assert any(word in moved for word in (*GOOD, *BAD))
+    one, opened = result.explained[-1], zx.Predictor.open(run).opened
+    place = max(range(len(one["parts"])), key=lambda i: one["parts"][i][1])
+    without = "".join(part for i, (part, _) in enumerate(one["parts"]) if i != place).strip()
+    sure, less = opened.outputs([one["text"], without])[:, list(result.support).index(one["predicted"])]
+    assert one["parts"][place][1] == pytest.approx(np.log(sure / (1 - sure)) - np.log(less / (1 - less)), abs=1e-3)
     assert (run / "eval" / "test" / "report.html").is_file()
     assert "混淆矩阵" in (run / "eval" / "test" / "report.html").read_text(encoding="utf-8")
 

@@ -2,6 +2,10 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import tiny
@@ -9,6 +13,7 @@ import tiny
 import zhixing as zx
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import RNNSettings, parameters
+from zhixing.session import read_log
 from zhixing.verbs.ladder import RUNGS, fitted
 
 SMALL = {
@@ -112,3 +117,24 @@ def test_sizes_are_fitted_to_a_number_of_parameters(rung):
         settings = TypeAdapter(Architecture).validate_python(tree)
         assert abs(parameters(settings, 1000) / wanted - 1) < 0.35
         assert isinstance(settings, RNNSettings) == (rung in ("rnn", "lstm", "gru"))
+
+
+@pytest.mark.slow
+def test_a_stopped_ladder_goes_on(data, tmp_path):
+    out = tmp_path / "ladder"
+    words = [f"{name}={json.dumps(value)}" for name, value in {**SMALL, "train.steps": 400, "train.validate_every": 400}.items()]
+    command = [sys.executable, "-m", "zhixing", "ladder", str(data), "--out", str(out), "--rungs", "gru", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    log = out / "gru" / "metrics.jsonl"
+    while process.poll() is None and not (log.is_file() and log.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "stopped in gru; the same command continues" in said
+    stopped_at = len(read_log(out / "gru"))
+    assert stopped_at < 400
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"continuing {out / 'gru'} from step" in done.stderr
+    assert json.loads((out / "result.json").read_text())["rungs"][0]["tokens"] == 400 * 4 * 16

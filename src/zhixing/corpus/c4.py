@@ -61,7 +61,7 @@ _CHINESE_NOTICES = re.compile(
     re.I,
 )
 _SHORT = 100
-_SENTENCE = re.compile("[.!?]+[\"'”’»)]*(?=\\s|$)")
+_SENTENCE = re.compile("(?<![.!?])[.!?]+[\"'”’»)]*(?=\\s|$)")
 _CHINESE_SENTENCE = re.compile("[。！？!?]+")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 Form = Literal["text", "html", "wiki"]
 
@@ -38,8 +38,7 @@ class Document:
     @property
     def where(self) -> str:
         """`file:line` for messages."""
-        place = self.source if self.line is None else f"{self.source}:{self.line}"
-        return place if self.record is None else f"{place} ({self.record})"
+        return _where(self.source, self.line, self.record)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,22 @@ class Dropped:
     record: str | None = None
     number: int = field(default=0, compare=False)
 
+    @property
+    def where(self) -> str:
+        """`file:line` for messages."""
+        return _where(self.source, self.line, self.record)
+
+    def row(self) -> dict[str, Any]:
+        """What `dropped.jsonl` says of it."""
+        row = {"source": self.source, "line": self.line, "stage": self.stage, "reason": self.reason, "text": self.text}
+        return row | ({"record": self.record} if self.record else {})
+
     @classmethod
     def of(cls, document: Document, stage: str, reason: str) -> Dropped:
         """A document left out by a stage."""
         return cls(document.source, document.line, stage, reason, document.text[:200], document.record, document.number)
+
+
+def _where(source: str, line: int | None, record: str | None) -> str:
+    place = source if line is None else f"{source}:{line}"
+    return place if record is None else f"{place} ({record})"

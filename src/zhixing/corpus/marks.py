@@ -31,9 +31,9 @@ _FULL_FORM = dict(zip(",;:!?", "，；：！？", strict=True))
 _BESIDE = re.compile(rf"(?<=[{HAN}）”’》」』】]) ?([,;:!?])|(?<=[A-Za-z0-9%)\]])([,;:!?]) ?(?=[{HAN}“‘《「『【])")
 _STOP = re.compile(rf"(?<=[{HAN}）”’》」』】])\.(?![A-Za-z0-9.])")
 _AFTER = re.compile("(?<=[，。；：！？、）”》]) +(?=[^ ])")
-_PARENTHESES = re.compile(rf"\(([^()\n]*[{HAN}][^()\n]*)\)")
-_QUOTES = re.compile(rf'"([^"\n]*[{HAN}][^"\n]*)"')
-_ELLIPSIS = re.compile(rf"(?<=[{HAN}，。！？；：）”’》])(?:\.{{3,}}|…+|⋯+|。{{2,}})|(?:\.{{3,}}|…+|⋯+)(?=[{HAN}])")
+_PARENTHESES = re.compile(r"\(([^()\n]*)\)")
+_QUOTES = re.compile(r'"([^"\n]*)"')
+_ELLIPSIS = re.compile(rf"(?<=[{HAN}，。！？；：）”’》])(?:\.{{3,}}|…+|⋯+|。{{2,}})|(?<![.…⋯])(?:\.{{3,}}|…+|⋯+)(?=[{HAN}])")
 _DASH = re.compile(rf"(?<=[{HAN}”’》）]) ?(?:-{{2,}}|[—―─]{{2,}}) ?(?=[{HAN}“‘《（])")
 
 _WESTERN = str.maketrans(
@@ -55,8 +55,8 @@ def uniform(text: str) -> str:
 
 def _chinese(line: str) -> str:
     line = _IN_NUMBER.sub(_of_number, line)
-    line = _PARENTHESES.sub(r"（\1）", line)
-    line = _QUOTES.sub(r"“\1”", line)
+    line = _PARENTHESES.sub(lambda pair: f"（{pair[1]}）" if has_han(pair[1]) else pair[0], line)
+    line = _QUOTES.sub(lambda pair: f"“{pair[1]}”" if has_han(pair[1]) else pair[0], line)
     line = _ELLIPSIS.sub("……", line)
     line = _DASH.sub("——", line)
     line = _STOP.sub("。", _BESIDE.sub(lambda mark: _FULL_FORM[mark[1] or mark[2]], line))

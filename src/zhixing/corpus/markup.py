@@ -5,7 +5,6 @@ HTML is parsed and laid out by Resiliparse; what is boilerplate is decided here,
 2. if the page marks its main content, only that is taken;
 3. lines that are links for the most part are left out (the link density of Kohlschütter, Fankhauser and Nejdl 2010, "Boilerplate detection
    using shallow text features"), and short lines that state rights.
-Why not Resiliparse's own choice of main content, or trafilatura: docs/decisions/2026-11-23-readers.md.
 """
 
 from __future__ import annotations

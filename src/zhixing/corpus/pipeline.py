@@ -26,7 +26,7 @@ from zhixing.corpus.markup import Extract, ExtractSettings
 from zhixing.corpus.perplexity import Perplexity
 from zhixing.corpus.privacy import Privacy, PrivacySettings
 from zhixing.corpus.readers import Item, ReadSettings
-from zhixing.corpus.split import SplitSettings
+from zhixing.corpus.stats import StatisticsSettings
 from zhixing.corpus.supplies import Supplies
 
 if TYPE_CHECKING:
@@ -50,7 +50,12 @@ class CorpusSettings(Settings):
     filter: FilterSettings = FilterSettings()
     privacy: PrivacySettings = PrivacySettings()
     dedup: DedupSettings = DedupSettings()
-    split: SplitSettings = SplitSettings()
+
+
+class StatsSettings(CorpusSettings):
+    """All settings of `stats`."""
+
+    statistics: StatisticsSettings = StatisticsSettings(sample=100_000_000)
 
 
 class Stage(Protocol):

@@ -99,6 +99,14 @@ class Segments:
                 for number in range(reader.num_record_batches):
                     yield pa.Table.from_batches([reader.get_batch(number)])
 
+    def characters(self) -> NDArray[np.int64]:
+        """The length of each document [documents]."""
+        found = [np.empty(0, np.int64)]
+        for rows in self.tables():
+            lengths = pc.utf8_length(rows.filter(pc.is_null(rows["reason"]))["text"])
+            found.append(lengths.to_numpy().astype(np.int64))
+        return np.concatenate(found)
+
     def ids(self) -> NDArray[np.uint64]:
         """The id of each document [documents, 2]."""
         return np.concatenate([np.load(path.with_suffix(".ids.npy")) for path in self.files])

@@ -9,8 +9,9 @@ whatever its batch mates are when every sum over it is made over a shape that de
    That is not taken on trust: `steady` multiplies matrices of the model's shapes and compares bits.
 3. Where it does not hold (another library, another processor), batches have one fixed number of rows: all shapes are always the same.
 
-All else that a decoder does with a row (norms, attention, softmax, the search) is done row by row. Checked on CPUs in fp32; on other
-devices rows are batched in the same way, and equal bits are likely and not promised.
+All else that a Transformer does with a row (norms, attention, softmax, the search) is done row by row. So its translations have the same
+bits on CPUs in fp32. Recurrent encoders run the tokens of all rows packed: their scores differ in the last bits. On other devices equal
+bits are likely and not promised.
 """
 
 from __future__ import annotations

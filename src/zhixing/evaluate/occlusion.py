@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 
 from zhixing.tasks.artifact import Opened
 from zhixing.tasks.augment import words
 
-SMALL = 1e-12
-"""Probability below which the model is as good as sure that not."""
 MOST = 60
 """Parts of a text that are left out one after the other."""
 
@@ -36,13 +34,16 @@ def occlude(opened: Opened, text: str, pair: str | None = None) -> list[Part]:
     groups = [places[i : i + size] for i in range(0, len(places), size)] if places else []
     without = ["".join(p for i, p in enumerate(pieces) if not group[0] <= i <= group[-1]).strip() or " " for group in groups]
     pairs = None if pair is None else [pair] * (1 + len(without))
-    found = opened.outputs([text, *without], pairs)
-    best = int(found[0].argmax()) if opened.task.kind != "number" else 0
-    said = (
-        found[:, best]
-        if opened.task.kind == "number"
-        else np.log(np.clip(found[:, best], SMALL, 1) / np.clip(1 - found[:, best], SMALL, 1))
-    )
+    logits = opened.logits([text, *without], pairs).double()
+    match opened.task.kind:
+        case "number":
+            said = logits[:, 0] * opened.task.deviation
+        case "multi":
+            said = logits[:, int(logits[0].argmax())]
+        case _:
+            best = int(logits[0].argmax())
+            others = torch.cat([logits[:, :best], logits[:, best + 1 :]], dim=1)
+            said = logits[:, best] - others.logsumexp(1)  # ln(p / (1 - p)), however near p comes to 1
     weights = (said[0] - said[1:]).tolist()
     parts: list[Part] = []
     end = 0

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from zhixing.config import Settings
 from zhixing.corpus.pipeline import CorpusSettings
+from zhixing.corpus.split import SplitSettings
+from zhixing.corpus.stats import StatisticsSettings
 
 
 class TokenizerSettings(Settings):
@@ -28,6 +30,8 @@ class TokenizerSettings(Settings):
 class PrepareSettings(CorpusSettings):
     """All settings of `prepare`."""
 
+    split: SplitSettings = SplitSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
 
 

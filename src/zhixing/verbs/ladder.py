@@ -87,7 +87,9 @@ def ladder(
     out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
     minutes: Annotated[float | None, "Minutes for each rung; 5 when neither they nor train.steps are given."] = None,
     parameters: Annotated[int | None, "Parameters that each network shall have, about; default: what suits its minutes."] = None,
-    rungs: Annotated[list[str] | None, "Which kinds of model: ngram, rnn, lstm, gru, cnn, gpt2, llama. Default: all."] = None,
+    rungs: Annotated[
+        list[str] | None, "Which kinds of model, as in ngram,lstm: ngram, rnn, lstm, gru, cnn, gpt2, llama. Default: all."
+    ] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings for every network, as dotted.key=value."] = None,

@@ -27,8 +27,7 @@ from zhixing.errors import InputError, SettingError
 from zhixing.files import human_bytes, refuse_existing, resumable_folder, sha256, write_json
 
 if TYPE_CHECKING:
-    from zhixing.corpus.dedup import Copies
-    from zhixing.corpus.readers import Source
+    from zhixing.corpus.collect import Collected
     from zhixing.corpus.stats import Statistics
     from zhixing.store import Split
     from zhixing.tokenizer.settings import PrepareSettings
@@ -101,6 +100,7 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
+    from zhixing.corpus.collect import SEGMENTS, collect, origin, stamp, total_bytes
     from zhixing.corpus.decontaminate import counted
     from zhixing.corpus.readers import STDIN, expand
     from zhixing.corpus.split import usual_share
@@ -118,28 +118,29 @@ def prepare(
         tokenizer = locate(tokenizer)
     given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
     sources = expand(fetch.resolve(texts))
-    size = sum(s.path.stat().st_size for s in sources if s.path.is_file())
+    size = total_bytes(sources)
     share = asked.split.valid or usual_share(size)
     manifest: dict[str, Any] = {}
     request = {
         "settings": asked.model_dump(),
-        "inputs": [[s.name, *_stamp(s)] for s in sources],
-        "named": [[s.name, *_stamp(s)] for s in named_files(asked)],
+        "inputs": [stamp(source) for source in sources],
+        "named": [stamp(source) for source in named_files(asked)],
         "tokenizer": given.fingerprint if given else None,
         "zhixing": __version__,
         "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
     }
-    with resumable_folder(out, "data", request, lambda work: any(work.glob("segments/*.arrow")), extra=manifest) as work:
+    with resumable_folder(out, "data", request, lambda work: any(work.glob(SEGMENTS)), extra=manifest) as work:
         folder = work / "data"
-        statistics, inputs = _gather(sources, work, asked, share, size, workers or usual_workers(size), ray)
-        _check(texts[0], statistics)
-        parts = statistics.summary()["parts"]
+        collected = collect(sources, work, asked, workers or usual_workers(size), ray)
+        statistics = _write(collected, folder, asked, share)
+        summary = {**statistics.summary(), "valid_share": share}
+        _check(texts[0], summary)
+        parts = summary["parts"]
         if given is None:
             given = _train(folder, asked, parts["train"]["bytes"])
         given.save(folder / "tokenizer.json")
         tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
         say("measuring what a model has to beat")
-        summary = {**statistics.summary(), "valid_share": share}
         if evaluated := asked.filter.evaluation.files:
             summary["evaluation"] = counted(statistics.reasons, evaluated)
         result = _describe(out, folder, given, summary, tokens)
@@ -147,8 +148,8 @@ def prepare(
         write_json(folder / "config.json", asked.model_dump())
         lineage = {
             "texts": [str(text) for text in texts],
-            "inputs": inputs,
-            "named": [_origin(source) for source in named_files(asked)],
+            "inputs": collected.inputs,
+            "named": [origin(source) for source in named_files(asked)],
             "tokenizer": None,
             "settings": dict(chosen),
             "zhixing": __version__,
@@ -163,71 +164,15 @@ def prepare(
     return result
 
 
-def _stamp(source: Source) -> list[int]:
-    """What tells a changed file."""
-    if not source.path.is_file():
-        return []
-    found = source.path.stat()
-    return [found.st_size, found.st_mtime_ns]
-
-
-def _gather(
-    sources: list[Source], work: Path, asked: PrepareSettings, share: float, size: int, workers: int, ray: str | None
-) -> tuple[Statistics, list[dict[str, Any]]]:
-    """Read, clean, leave out copies, split and write the documents; returns the counts and what was read."""
-    from zhixing.corpus import dedup
-    from zhixing.corpus.gather import gather
-    from zhixing.corpus.readers import STDIN
-    from zhixing.corpus.segments import Segments
-
-    typed, typed_bytes = hashlib.sha256(), 0
-    (work / "segments").mkdir(exist_ok=True)
-    segments = Segments(work / "segments")
-    if segments.files:
-        say(f"going on with the {len(segments.files)} segments of text that are cleaned already")
-    with progress("reading", total=size or None, unit="B") as bar:
-
-        def watch(source: Source, data: bytes) -> None:
-            nonlocal typed_bytes
-            bar.advance(len(data))
-            if str(source.path) == STDIN:  # cannot be looked at again afterwards
-                typed.update(data)
-                typed_bytes += len(data)
-
-        for _ in gather(sources, asked, segments, workers, watch, ray):
-            pass
-    with progress("looking for copies", total=1.0) as bar:
-        done = 0.0
-
-        def compared(part: float) -> None:
-            nonlocal done
-            bar.advance(part - done)
-            done = part
-
-        copies = dedup.find(Segments(work / "segments"), asked.dedup, compared)
-
-    typed_origin = {"path": STDIN, "bytes": typed_bytes, "sha256": typed.hexdigest()}
-    return _write(work, asked, share, copies), [typed_origin if str(s.path) == STDIN else _origin(s) for s in sources]
-
-
-def _origin(source: Source) -> dict[str, Any]:
-    """What a file was that text came from, or that settings name."""
-    if source.path.is_file():
-        return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
-    return {"path": source.name}  # a pipe: gone
-
-
-def _write(work: Path, asked: PrepareSettings, share: float, copies: Copies) -> Statistics:
+def _write(collected: Collected, folder: Path, asked: PrepareSettings, share: float) -> Statistics:
     """Deal the documents out to their parts and write them, and what was left out; returns the counts."""
     import zstandard
 
     from zhixing.corpus.document import Document, Dropped
-    from zhixing.corpus.final import final
-    from zhixing.corpus.segments import Segments
     from zhixing.corpus.split import split
     from zhixing.corpus.stats import Statistics
 
-    statistics, folder = Statistics(), work / "data"
+    statistics = Statistics(asked.statistics, collected.characters())
     (folder / "documents").mkdir(exist_ok=True)
     with ExitStack() as stack:
         rejects = stack.enter_context(open(folder / "dropped.jsonl", "w", encoding="utf-8"))
@@ -240,13 +185,11 @@ def _write(work: Path, asked: PrepareSettings, share: float, copies: Copies) -> 
         bar = stack.enter_context(progress("writing", unit="documents"))
 
         def kept() -> Iterator[Document]:
-            for item, more in final(Segments(work / "segments"), asked.dedup, copies, work / "lines.u64"):
+            for item, more in collected.items():
                 bar.advance()
                 if isinstance(item, Dropped):
                     statistics.dropped(item)
-                    record = {"source": item.source, "line": item.line, "stage": item.stage, "reason": item.reason, "text": item.text}
-                    record |= {"record": item.record} if item.record else {}
-                    rejects.write(json.dumps(record | more, ensure_ascii=True) + "\n")
+                    rejects.write(json.dumps(item.row() | more, ensure_ascii=True) + "\n")
                 else:
                     yield item
 
@@ -268,11 +211,11 @@ def _train(folder: Path, asked: PrepareSettings, size: int) -> Tokenizer:
     return train(_texts(folder, "train"), asked.tokenizer, total_bytes=size)
 
 
-def _check(where: str, statistics: Statistics) -> None:
+def _check(where: str, summary: Mapping[str, Any]) -> None:
     """Raise `InputError` where there is too little to split."""
-    documents = statistics.summary()["documents"]
+    documents = summary["documents"]
     if documents["kept"] == 0:
-        reasons = "; ".join(f"{number} left out, {reason}" for reason, number in statistics.reasons.most_common(3))
+        reasons = "; ".join(f"{number} left out, {reason}" for reason, number in islice(summary["dropped"].items(), 3))
         raise InputError(where, f"no document is left ({reasons})" if reasons else "holds no text")
     if documents["kept"] == 1:
         raise InputError(

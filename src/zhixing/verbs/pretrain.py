@@ -77,6 +77,7 @@ def pretrain(
     base: Annotated[Path | None, "A run or Hugging Face folder, or a model by its name, whose weights to start from."] = None,
     base_encoder: Annotated[Path | None, "Likewise, for the encoder of an encoder-decoder."] = None,
     base_decoder: Annotated[Path | None, "Likewise, for the decoder of an encoder-decoder."] = None,
+    vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for a new model's embedding to start from."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,
     settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings as dotted.key=value."] = None,
@@ -88,7 +89,12 @@ def pretrain(
     """
     began = time.perf_counter()
     chosen, data, out = gather(config, settings), Path(data), Path(out)
-    bases = {"whole": base, "encoder": base_encoder, "decoder": base_decoder}
+    bases = {
+        "whole": base,
+        "encoder": base_encoder,
+        "decoder": base_decoder,
+        "vectors": None if vectors is None else Path(vectors).resolve(),
+    }
     with writing(out):
         exists = (out / MANIFEST).is_file()
     if exists:
@@ -123,6 +129,11 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
     target = devices.pick(device)
     train, valid = Store.open(data, "train"), Store.open(data, "valid")
     begun = start(bases_of(bases), data, chosen)
+    if (vectors := bases["vectors"]) is not None:
+        from zhixing.train.vectors import covered
+
+        of_tokens, of_text = covered(Path(vectors), begun.tokenizer, train)
+        say(f"vectors: {of_tokens:.1%} of the tokens start from one, and they make up {of_text:.1%} of the text")
     say("planning: measuring this machine and trying out the first steps")
     spent = time.perf_counter() - began
     plan, recipe, tokenizer = make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base, spent=spent)
@@ -144,6 +155,17 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
         for name in ("statistics.json", *(("baselines.json",) if recipe.objective.kind == "causal" else ())):
             if (data / name).is_file():
                 (folder / name).write_bytes((data / name).read_bytes())
+
+
+def _begun_with(out: Path, names: BaseNames) -> Bases:
+    """What a run was begun with; of vectors nothing once there is a checkpoint, which holds what has become of them."""
+    begun = (read_json(out / "lineage.json")["base"] or {}).get("vectors")
+    if begun is None or any((out / "checkpoints").glob("step-*")):
+        return bases_of({**names, "vectors": None})
+    folder = Path(begun["path"])
+    if not (folder / MANIFEST).is_file() or sha256(folder / MANIFEST) != begun["manifest"]:
+        raise ArtifactError(folder, f"does not hold the vectors that {out} was begun with; give these, or choose another --out")
+    return bases_of({**names, "vectors": folder})
 
 
 def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
@@ -170,7 +192,7 @@ def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[s
         raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     target, plan = devices.pick(device), read_json(out / "plan.json")
     tokenizer, settings = Tokenizer.load(out / "tokenizer.json"), recipe.train
-    base = start(bases_of(bases), data, {"objective.kind": recipe.objective.kind}).base
+    base = start(_begun_with(out, bases), data, {"objective.kind": recipe.objective.kind}).base
     state = begin(recipe, tokenizer.vocabulary, target, base)
     objective = objectives.make(recipe.objective, train_store, settings.seed, tokenizer)
     held_out = objectives.make(recipe.objective, valid_store, 0, tokenizer)

@@ -8,6 +8,8 @@ from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.run import write_run_report
 from zhixing.evaluate.report.score import write_score_report
+from zhixing.evaluate.report.statistics import write_statistics_report
+from zhixing.evaluate.report.vectors import write_vectors_report
 
 __all__ = [
     "write_classification_report",
@@ -18,4 +20,6 @@ __all__ = [
     "write_ladder_report",
     "write_run_report",
     "write_score_report",
+    "write_statistics_report",
+    "write_vectors_report",
 ]

@@ -41,7 +41,11 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0 1.4rem; } figure svg { width: 100%; max-width: 38rem; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: 0.85rem; max-width: 42rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 0 2rem; }
-.pair figure { margin: 0.4rem 0; min-width: 0; } .wide { min-width: 15rem; }
+.pair figure { margin: 0.4rem 0; min-width: 0; } .wide { min-width: 15rem; overflow-wrap: anywhere; }
+.lists { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); gap: 0.6rem 2rem; }
+.lists p { margin: 0.6rem 0 0; }
+.ranking { width: 100%; } .ranking td { padding: 0.12rem 0.6rem 0.12rem 0; border: 0; min-width: 0; } .ranking td:last-child { width: 35%; }
+.ranking i { display: block; height: 0.5rem; margin-top: 0.5rem; background: var(--bar); }
 blockquote { margin: 0.8rem 0; padding: 0.7rem 1rem; background: var(--panel); border-left: 3px solid var(--accent); white-space: pre-wrap;
   overflow-wrap: anywhere; max-width: 46rem; }
 blockquote b { color: var(--accent); font-weight: normal; }
@@ -143,6 +147,17 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str
         "<tr>" + "".join(f"<td{' class=n' if r else ''}>{show(v)}</td>" for v, r in zip(row, right, strict=True)) + "</tr>" for row in body
     )
     return f'<div class="scroll"><table><tr>{cells}</tr>{lines}</table></div>'
+
+
+def ranking(entries: Sequence[Sequence[Any]]) -> str:
+    """A list of (words, number) with bars as long as the numbers."""
+    most = max((number for _, number in entries), default=1) or 1
+    rows = ""
+    for words, number in entries:
+        shown = f"{number:.2f}" if isinstance(number, float) else show(number)
+        bar = f'<i style="width: {number / most:.1%}"></i>'
+        rows += f"<tr><td>{show(words)}</td><td class=n>{shown}</td><td>{bar}</td></tr>"
+    return f'<table class="ranking">{rows}</table>' if rows else ""
 
 
 def show(value: Any) -> str:

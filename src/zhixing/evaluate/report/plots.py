@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import math
 import re
+import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from zhixing.console import count
 
 ACCENT, INK, SOFT, BAR = "#a8321e", "#1c1c1a", "#8b8a84", "#c9c6bb"
 _VARIABLES = {ACCENT: "var(--accent)", INK: "var(--ink)", SOFT: "var(--soft)", BAR: "var(--bar)"}
@@ -86,6 +89,55 @@ def bars(entries: Sequence[tuple[str, float]], *, accented: str = "") -> str:
         axes.tick_params(length=0, labelcolor=INK)
         axes.xaxis.set_visible(False)
         axes.spines[["left", "bottom"]].set_visible(False)
+        return _svg(figure)
+
+
+def law(found: Mapping[str, Any], sign: int) -> str:
+    """Points of (x, y) on logarithmic axes, and y = factor * x^(sign * exponent) through those that it was fitted to; of half width."""
+    with _style():
+        figure, axes = _new(2.2, 3.6)
+        x, y = zip(*found["points"], strict=True)
+        fitted = [found["from"], found["to"]]
+        values = [found["factor"] * n ** (sign * found["exponent"]) for n in fitted]
+        axes.plot(x, y, color=SOFT, linewidth=0, marker=".", markersize=4)
+        axes.plot(fitted, values, color=ACCENT, linewidth=1.2)
+        for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
+            scale("log")
+            axis.set_major_formatter(lambda value, place: count(value))
+            axis.minorticks_off()
+        return _svg(figure)
+
+
+def histogram(entries: Sequence[tuple[float, float]], width: float) -> str:
+    """Upright bars over intervals that begin at the given values; nothing without any. The last interval is open."""
+    if not entries:
+        return ""
+    with _style():
+        figure, axes = _new(1.7)
+        axes.bar([lower for lower, _ in entries], [number for _, number in entries], width * 0.86, color=BAR, align="edge")
+        axes.yaxis.set_major_formatter(lambda value, place: count(value))
+        return _svg(figure)
+
+
+def words(points: Sequence[tuple[str, float, float]]) -> str:
+    """Words at their places in the plane, the first ones first: what would lie over an earlier one is a dot; nothing without any."""
+    if not points:
+        return ""
+    with _style():
+        figure, axes = _new(4.4)
+        axes.axis("off")
+        axes.plot([x for _, x, _ in points], [y for _, _, y in points], linewidth=0)
+        figure.draw_without_rendering()  # places the axes
+        taken: list[tuple[float, float, float, float]] = []
+        for word, x, y in points:
+            across, up = axes.transData.transform((x, y))
+            width = sum(9 if unicodedata.east_asian_width(c) in "WF" else 5.2 for c in word)
+            box = (across - width / 2, up - 6, across + width / 2, up + 6)
+            if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                axes.plot([x], [y], color=BAR, marker=".", markersize=3)
+                continue
+            taken.append(box)
+            axes.annotate(word, (x, y), fontsize=8.5, color=INK, ha="center", va="center", annotation_clip=False)
         return _svg(figure)
 
 
