@@ -19,7 +19,7 @@ def draw(generator):
     return gold, predicted, classes
 
 
-MANY = pytest.mark.parametrize("cases", [80, pytest.param(1000, marks=pytest.mark.slow)])
+MANY = pytest.mark.parametrize("cases", [40, pytest.param(1000, marks=pytest.mark.slow)])
 
 
 @MANY

@@ -21,7 +21,7 @@ def case(generator, ties=False):
     return gold, table
 
 
-@pytest.mark.parametrize("cases", [80, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_areas_losses_and_brier_equal_scikit_learns(cases):
     generator = np.random.default_rng(3)
     for number in range(cases):

@@ -11,7 +11,7 @@ from zhixing.evaluate.significance import value
 from zhixing.metrics import regression as ours
 
 
-@pytest.mark.parametrize("cases", [150, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_equal_to_scikit_learn_and_scipy(cases):
     generator = np.random.default_rng(7)
     for number in range(cases):

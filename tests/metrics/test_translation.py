@@ -194,13 +194,14 @@ def check(row):
 @pytest.mark.skipif(not (SHARED / "wmt21_en_zh").is_dir(), reason="no data of WMT 2021 beside the checkout")
 def test_published_figures():
     for row in golden("ZengHuiMT"):
-        check(row)
+        if row["metric"].endswith("-all"):
+            check(row)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "wmt21_en_zh").is_dir(), reason="no data of WMT 2021 beside the checkout")
 def test_published_figures_of_all_systems():
-    for row in golden("NiuTrans", "Facebook-AI", "Online-B", "HuaweiTSC"):
+    for row in golden("NiuTrans", "Facebook-AI", "Online-B", "HuaweiTSC", "ZengHuiMT"):
         check(row)
 
 
