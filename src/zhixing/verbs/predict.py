@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result
-from zhixing.errors import InputError, Interrupted, SettingError
+from zhixing.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from zhixing.predict import Predictor, Text
@@ -102,57 +102,35 @@ def _file(
 ) -> PredictResult:
     import time
 
-    from zhixing.console import progress, say
+    from zhixing.console import progress
     from zhixing.corpus.sources import STDIN
-    from zhixing.files import write_json, writing
     from zhixing.predict import WINDOW
+    from zhixing.resume import resumed
 
     piped = str(source) == STDIN
     if not piped and not source.is_file():
         raise InputError(source, "no such file")
-    if out.exists():
-        raise SettingError("out", f"{out} exists already; choose another name or remove it")
-    part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
     request: dict[str, Any] = {
         "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature, "in": str(source.absolute()),
         "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
         "columns": [text_column, pair_column], "probabilities": probabilities, "precision": predictor.precision,
     }  # fmt: skip
     texts = _texts(source, text_column, pair_column, predictor.paired)
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        done = 0 if piped else _done(part, note, request)
-        if done:
-            say(f"continuing behind the {done} texts that are done")
-        write_json(note, request)
-        began, count, problems = time.perf_counter(), done, 0
-        skipped = sum(1 for _ in islice(texts, done))
-        if skipped < done:
+    began, problems = time.perf_counter(), 0
+    with resumed(out, None if piped else request, unit="texts") as written:
+        if sum(1 for _ in islice(texts, written.before)) < written.before:
             raise InputError(source, "has become shorter since its first texts were predicted")
-        try:
-            with open(part, "ab") as file, progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
-                bar.advance(done)
-                while window := list(islice(texts, WINDOW)):
-                    rows = []
-                    for prediction in predictor(window):
-                        problems += prediction.problem is not None
-                        rows.append(json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False))
-                    file.write(("\n".join(rows) + "\n").encode("utf-8"))
-                    file.flush()
-                    count += len(window)
-                    bar.advance(len(window))
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {count} texts are done and kept, and the same command goes on") from None
-        except InputError:
-            part.unlink(missing_ok=True)
-            note.unlink(missing_ok=True)
-            raise
-        part.replace(out)
-        note.unlink()
+        with progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
+            bar.advance(written.before)
+            while window := list(islice(texts, WINDOW)):
+                found = predictor(window)
+                problems += sum(prediction.problem is not None for prediction in found)
+                written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
+                bar.advance(len(window))
     seconds = time.perf_counter() - began
     return PredictResult(
-        model=str(model), texts=count, continued=done, problems=problems, seconds=seconds, texts_per_second=(count - done) / seconds,
-        out=str(out),
+        model=str(model), texts=written.lines, continued=written.before, problems=problems, seconds=seconds,
+        texts_per_second=(written.lines - written.before) / seconds, out=str(out),
     )  # fmt: skip
 
 
@@ -195,28 +173,6 @@ def _cell(row: Any, place: int | str) -> Any:
     if isinstance(row.cells, dict):
         return row.cells.get(str(place))
     return row.cells[place] if isinstance(place, int) and place < len(row.cells) else None
-
-
-def _done(part: Path, note: Path, request: dict[str, Any]) -> int:
-    """How many lines of an earlier call with the same request are whole; what comes after them is cut off."""
-    from zhixing.files import read_json
-
-    try:
-        same = part.is_file() and read_json(note) == request
-    except InputError:
-        same = False
-    if not same:
-        part.unlink(missing_ok=True)
-        return 0
-    lines, end = 0, 0
-    with open(part, "rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            lines, end = lines + 1, end + len(line)
-    with open(part, "r+b") as file:
-        file.truncate(end)
-    return lines
 
 
 def _lines(source: Path) -> int | None:
