@@ -15,6 +15,7 @@ machine that slows down slows all of them; a turn is 12 steps, of which the firs
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -93,7 +94,7 @@ def watched(trainer: Any, arguments: Any, model: Any, data: Any, collate: Any, t
         return batch
 
     trainer(model=model, args=arguments, train_dataset=data, data_collator=counted, callbacks=[Watch()]).train()
-    seconds = [b - a for a, b in zip(times, times[1:], strict=False)]
+    seconds = [b - a for a, b in itertools.pairwise(times)]
     return seconds[WARM - 1 :], counts[WARM:STEPS]
 
 
