@@ -77,6 +77,7 @@ def _whole(path: Path, languages: tuple[str, str]) -> Base:
     if is_translator(path):
         known = Translator.open(path, "cpu")
         settings = {**_shape(known.model), "vocabulary.joint": known.recipe.vocabulary.joint, "objective.context": known.task.context}
+        settings |= {f"decode.{name}": value for name, value in known.recipe.decode.model_dump().items() if value is not None}
         marks = known.marks.model_copy(update={"languages": languages})
         return Base(settings, known.source, known.target, marks, True, lambda model: _copied(model, known.model))
     if pretrained.is_folder(path) or (not path.exists() and pretrained.is_name(str(path))):
