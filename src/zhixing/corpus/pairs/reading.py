@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ SOURCES, TARGETS = ("source", "src"), ("target", "tgt", "translation", "trg")
 """Names under which columns are looked for, besides those of the languages."""
 MAX_LINE = 1_000_000
 MAX_EXPANSION = 200
+_HALF = re.compile("[\ud800-\udfff]")
 _FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".tmx", ".po", ".mo", ".txt")
 
 
@@ -179,6 +181,8 @@ def _pair(file: str, number: int, source: Any, target: Any) -> Item:
             return Dropped(
                 file, number, "read", f"its {side} has bytes that are not in the file's encoding", text.replace(BROKEN, "\ufffd")[:200]
             )
+        if _HALF.search(text):
+            return Dropped(file, number, "read", f"its {side} has half of a surrogate pair, which no encoding can write", ascii(text)[:200])
     return Pair(source, target, file, number)
 
 
@@ -398,7 +402,7 @@ def _catalogue(path: Path, suffix: str) -> Iterator[Item]:
             catalogue = read_po(file, abort_invalid=True) if suffix == ".po" else read_mo(file)
     except OSError as error:
         raise InputError(path, f"cannot be read ({reason(error) if error.errno else error!s:.80})") from None
-    except (PoFileError, ValueError, UnicodeError, LookupError) as error:
+    except (PoFileError, ValueError, UnicodeError, LookupError, struct.error) as error:
         raise InputError(path, f"is not a readable {suffix[1:].upper()} file ({' '.join(str(error).split()):.80})") from None
     for number, message in enumerate(catalogue, start=1):
         if not message.id:
