@@ -118,12 +118,10 @@ def with_tags(
     tokenizers come from. Raises `ArtifactError` where it has marks of languages, and none for one of these.
     """
     same = source is target
-    update: dict[str, dict[str, int]] = {}
-    wanted: dict[str, str] = {}  # token: which table it goes into, by which name
+    wanted: dict[str, str] = {}  # token: the name it stands for
     sides = [sorted({pair[side] for pair in languages}) for side in (0, 1)]
-    if base is not None and not marks.to_marks and not marks.target_marks:
-        update = _theirs(source, target, sides, base)
-    if not (update or marks.target_marks) and (len(sides[1]) > 1 or marks.to_marks):
+    theirs = {} if base is None else _theirs(source, target, sides, base)
+    if not theirs and (len(sides[1]) > 1 or marks.to_marks):
         wanted |= {f"<|to:{name}|>": name for name in sides[1] if name not in marks.to_marks}
     wanted |= {f"<|domain:{name}|>": name for name in sorted(domains) if name not in marks.domain_marks}
     if back and marks.back is None:
@@ -133,9 +131,10 @@ def with_tags(
         source = source.with_marks(new) if new else source
         target = source if same else target
     tokens = {token: source.need([token]) for token in wanted}
-    for table, beginning in (("to_marks", "<|to:"), ("domain_marks", "<|domain:")):
-        named = {wanted[token]: number for token, number in tokens.items() if token.startswith(beginning)}
-        update[table] = {**getattr(marks, table), **update.get(table, {}), **named}
+    update: dict[str, dict[str, int]] = {}
+    for table, beginning in (("source_marks", None), ("target_marks", None), ("to_marks", "<|to:"), ("domain_marks", "<|domain:")):
+        named = {wanted[token]: number for token, number in tokens.items() if beginning and token.startswith(beginning)}
+        update[table] = {**getattr(marks, table), **theirs.get(table, {}), **named}
     rows = max(marks.rows[0], source.vocabulary), max(marks.rows[1], target.vocabulary)
     rows = (max(rows), max(rows)) if joint else rows
     made = marks.model_copy(update={**update, "rows": rows, "back": tokens.get(BACK, marks.back)})

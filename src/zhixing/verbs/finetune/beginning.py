@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from zhixing.corpus.pairs import Examined, Pair, TagColumns
     from zhixing.start import Bases
+    from zhixing.tasks.translation.artifact import Translator
     from zhixing.tasks.translation.base import Base
     from zhixing.tasks.translation.marks import Marks
     from zhixing.tasks.translation.recipe import TranslateRecipe
@@ -185,9 +186,12 @@ def create(wish: Wish, began: float) -> None:
     device = devices.pick(wish.device)
     base = opened(wish.bases, wish.chosen, wish.languages)
     draft = resolve(TranslateRecipe, wish.chosen, {**wish.learning(base), "schedule.warmup": 0})
-    for model, languages in ((wish.teacher, wish.languages), (wish.reverse, wish.languages[::-1])):
-        if model is not None:
-            _refuse_stranger(Translator.open(model, "cpu"), model, languages)
+    helpers: dict[str, str] = {}
+    for name, path, languages in (("teacher", wish.teacher, wish.languages), ("reverse", wish.reverse, wish.languages[::-1])):
+        if path is not None:
+            translator = Translator.open(path, "cpu")
+            _refuse_stranger(translator, name, path, languages)
+            helpers[name] = translator.fingerprint
     examined, held_out = material(wish, draft)
     report, pairs = examined.report, examined.pairs
     spoken, domains = _languages(wish, pairs), {pair.domain for pair in pairs if pair.domain is not None}
@@ -218,6 +222,7 @@ def create(wish: Wish, began: float) -> None:
         "languages": list(wish.languages),
         "base": wish.bases.lineage(),
         "made": asked(wish),
+        "models": helpers,
         "settings": dict(wish.chosen),
         "minutes": wish.minutes,
         "zhixing": __version__,
@@ -238,7 +243,8 @@ def create(wish: Wish, began: float) -> None:
         write_json(folder / "pair_report.json", report)
         write_pairs_report(folder, wish.out)
         write_text(folder / "dropped.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examined.dropped))
-        recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began))
+        more = len(texts) / len(pairs)
+        recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began, more))
         write_json(folder / "config.json", recipe.model_dump(mode="json"))
         write_json(folder / "lineage.json", lineage)
         write_json(folder / "environment.json", devices.environment())
@@ -250,15 +256,12 @@ def asked(wish: Wish) -> dict[str, Any]:
     return {"monolingual": wish.monolingual, **models}
 
 
-def _refuse_stranger(translator: Any, path: Path, languages: tuple[str, str]) -> None:
+def _refuse_stranger(translator: Translator, name: str, path: Path, languages: tuple[str, str]) -> None:
     """Raise `SettingError` unless a model translates between these languages."""
-    task = translator.task
-    known = task.source_language, task.target_language
+    known = translator.task.source_language, translator.task.target_language
     if known != languages and languages[1] not in (translator.marks.to_marks | translator.marks.target_marks):
-        raise SettingError(
-            "reverse" if languages[0] == known[1] else "teacher",
-            f"{path} translates from {known[0]} to {known[1]}, and one from {languages[0]} to {languages[1]} is needed",
-        )
+        what = f"{path} translates from {known[0]} to {known[1]}, and one from {languages[0]} to {languages[1]} is needed"
+        raise SettingError(name, what)
 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
@@ -284,16 +287,19 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def derive(
-    wish: Wish, base: Base, marks: Marks, pairs: Path, words: tuple[Tokenizer, Tokenizer], device: torch.device, began: float
+    wish: Wish, base: Base, marks: Marks, pairs: Path, words: tuple[Tokenizer, Tokenizer], device: torch.device, began: float, more: float
 ) -> dict[str, Any]:
-    """Settings by dotted names, for what the user has not set: how much is learnt in the minutes, and at which rates."""
+    """Settings by dotted names, for what the user has not set: how much is learnt in the minutes, and at which rates.
+
+    more: synthetic pairs that are to come, for each pair that is there.
+    """
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import objective
 
     derived = wish.learning(base)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     task = objective(pairs, "train", draft, marks, *words)
-    per_epoch = task.buckets(draft.train.batch).per_epoch
+    per_epoch = math.ceil(task.buckets(draft.train.batch).per_epoch * (1 + more))
     if task.left_out:
         warn(f"{task.left_out} pairs are longer than objective.context = {draft.objective.context} tokens and are not trained on")
     if "train.steps" in wish.chosen:
