@@ -25,8 +25,9 @@ from zhixing.train.recipe import Recipe
 SMALL = {
     "model.width": 32, "model.heads": 2, "model.encoder_layers": 1, "model.decoder_layers": 1, "train.batch": 8, "objective.context": 32,
     "vocabulary.size": 300, "train.precision": "fp32", "model.dropout": 0.0, "objective.smoothing": 0.0, "train.steps": 3,
+    "decode.beams": 1,
 }  # fmt: skip
-BASED = {"train.batch": 8, "train.precision": "fp32", "train.steps": 2, "objective.context": 32}
+BASED = {"train.batch": 8, "train.precision": "fp32", "train.steps": 2, "objective.context": 32, "decode.beams": 1}
 STILL = {**BASED, "optim.learning_rate": 1e-12, "optim.table_rate": 1e-12, "optim.vector_rate": 1e-12}
 """Training that changes nothing, so that what comes out is what was there."""
 
@@ -62,7 +63,9 @@ def test_a_marian_folder_is_what_it_was_and_learns(place):
     folder = marian_folder(place / "marian")
     train(place, "still", STILL, base=folder)
     found = pretrained.load(folder)
-    settings = BeamSettings.model_validate(found.decoding)
+    settings = BeamSettings.model_validate(found.decoding).model_copy(update={"beams": 1})
+    known = read_json(place / "still/config.json")["decode"]
+    assert known["force_end"] and known["banned"] == [found.tokenizer.pad] and known["tokens"] == 39
     search = BeamSearch(found.model, settings, begin=found.begin, end=found.tokenizer.end, pad=found.source_tokenizer.pad)
     expected = [
         found.tokenizer.decode(one[0].tokens).strip()
