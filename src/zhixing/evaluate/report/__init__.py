@@ -7,6 +7,7 @@ from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.run import write_run_report
+from zhixing.evaluate.report.rungs import write_rungs_report
 from zhixing.evaluate.report.score import write_score_report
 from zhixing.evaluate.report.statistics import write_statistics_report
 from zhixing.evaluate.report.vectors import write_vectors_report
@@ -19,6 +20,7 @@ __all__ = [
     "write_labelled_report",
     "write_ladder_report",
     "write_run_report",
+    "write_rungs_report",
     "write_score_report",
     "write_statistics_report",
     "write_vectors_report",

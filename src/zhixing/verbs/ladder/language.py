@@ -96,6 +96,8 @@ def ladder(
 ) -> LadderResult:
     """Train one kind of model after the other on the same text for the same time, and say what each has learnt.
 
+    Of labelled texts: zhixing ladder classify.
+
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
     chosen, data, out = gather(config, settings), Path(data), Path(out)
