@@ -47,5 +47,7 @@ class ClassifyRecipe(Settings):
             raise ValueError(f"schedule.warmup = {self.schedule.warmup} leaves nothing of train.steps = {self.train.steps}")
         augment = self.objective.augment
         if (augment.replace > 0) != (augment.synonyms is not None):
-            raise ValueError("objective.augment.replace and objective.augment.synonyms go together: how many words, and what may replace them")
+            raise ValueError(
+                "objective.augment.replace and objective.augment.synonyms go together: how many words, and what may replace them"
+            )
         return self

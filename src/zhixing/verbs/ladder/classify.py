@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RUNGS: dict[str, dict[str, Any]] = {
     "majority": {},
     "linear": {},
-    "fasttext": {"model.kind": "bag", "optim.table_rate": 0.005, "model.dropout": 0.0},
+    "fasttext": {"model.kind": "bag", "model.dropout": 0.0, "optim.table_rate": 0.002, "optim.weight_decay": 1.0},
     "cnn": {"model.kind": "cnn", "model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 192},
     "lstm": {"model.kind": "rnn", "model.cell": "lstm", "model.layers": 1, "model.width": 192},
     "transformer": {"model.kind": "bert", "model.layers": 2, "model.width": 192, "model.heads": 4},
