@@ -150,7 +150,7 @@ def test_synonyms_and_their_share_go_together(place, tmp_path):
     for settings in ({"objective.augment.replace": 0.1}, {"objective.augment.synonyms": "x.tsv"}):
         with pytest.raises(UserError, match="go together"):
             zx.finetune.classify(data=[str(place / "train.tsv")], out=tmp_path / "x", settings=settings)
-    with pytest.raises(InputError, match="absent.tsv: cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.tsv: cannot be read"):
         both = {"objective.augment.replace": 0.1, "objective.augment.synonyms": str(tmp_path / "absent.tsv")}
         zx.finetune.classify(data=[str(place / "train.tsv")], out=tmp_path / "x", settings=both)
     assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ def climbed(place):
 
 
 def test_table_advice_and_report(climbed, place):
-    arguments, result = climbed
+    _, result = climbed
     assert [rung.name for rung in result.rungs] == ["majority", "linear", "cnn"]
     assert (result.train_texts, result.test_texts, result.metric) == (100, 40, "accuracy")
     by_name = {rung.name: rung for rung in result.rungs}
@@ -171,5 +171,5 @@ def test_the_command_line(place, tmp_path, capsys):
     assert cli.run(words) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [rung["name"] for rung in printed["rungs"]] == ["majority", "linear"]
-    with pytest.raises(ArtifactError, match="is a ladder of language models|no such data folder|is a folder of kind ladder"):
+    with pytest.raises(ArtifactError, match="is a folder of kind ladder"):
         zx.ladder(tmp_path / "x", out=tmp_path / "y")

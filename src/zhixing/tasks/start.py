@@ -101,9 +101,8 @@ def from_vectors(folder: Path, examples: Sequence[Example], recipe: ClassifyReci
     seen = np.zeros(len(known), dtype=np.int64)
     for text in _texts(examples):
         np.add.at(seen, start.tokenizer.encode(text), 1)
-    say(
-        f"vectors: {known.mean():.1%} of the tokens start from one, and they make up {seen[known].sum() / max(1, seen.sum()):.1%} of the text"
-    )
+    of_text = seen[known].sum() / max(1, seen.sum())
+    say(f"vectors: {known.mean():.1%} of the tokens start from one, and they make up {of_text:.1%} of the text")
     return replace(start, vectors=vectors)
 
 
