@@ -1,5 +1,5 @@
-"""How often intervals hold the truth: samples of a known population are drawn again and again, and the share of the 95 % intervals that hold
-the value in the whole population is counted, for every metric of classifiers.
+"""How often intervals hold the truth: samples of a known population are drawn again and again, and the share of the 95 % intervals that
+hold the value in the whole population is counted, for every metric of classifiers.
 
 A text of class g has logits `strength` at g plus noise; the classifier that is measured gives them times `heat`, so that it is too sure of
 itself: log loss has a heavy tail. Numbers are a noisy and skewed copy of the gold ones. The truth is the metric on two million texts; that
@@ -108,7 +108,8 @@ def main() -> None:
     ]
     result = {
         "trials": asked.trials, "resamples": asked.resamples, "seconds": round(time.perf_counter() - began, 1),
-        "lowest_but_ece": min(shares), "highest_but_ece": max(shares), "within_0.93_0.97": float(np.mean([0.93 <= s <= 0.97 for s in shares])),
+        "lowest_but_ece": min(shares), "highest_but_ece": max(shares),
+        "within_0.93_0.97": float(np.mean([0.93 <= s <= 0.97 for s in shares])),
         "found": found,
     }  # fmt: skip
     if not asked.dry:
