@@ -100,7 +100,7 @@ def test_a_stop_is_taken_up_again(place, monkeypatch, tmp_path):
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_cheap", stopped)
-        with pytest.raises(Interrupted, match="the same command continues"):
+        with pytest.raises(Interrupted, match="stopped in linear; the same command continues"):
             zx.ladder.classify(**arguments)
     begun = (tmp_path / "x" / "rungs" / "majority.json").stat().st_mtime_ns
     assert [r.name for r in zx.ladder.classify(**arguments).rungs] == ["majority", "linear"]

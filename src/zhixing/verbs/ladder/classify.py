@@ -123,7 +123,7 @@ def classify(
 ) -> ClassifyLadderResult:
     """Train one kind of classifier after the other on the same texts, and say which is worth its price.
 
-    Settings of the model and the tokenizer are for the networks that begin anew, not for the pre-trained one. Raises `Interrupted` after
+    Settings of the model and the tokenizer are for the networks that begin anew, those of LoRA for the pre-trained one. Raises `Interrupted` after
     SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
     from zhixing.tasks.course import deal
@@ -140,18 +140,17 @@ def classify(
     if PRETRAINED in wanted and base is None:
         base = _usual_base(course, wanted, rungs is not None)
     wish = Asked(list(data), base, where, minutes, device, chosen)
-    _begin(out, course, {"test": test, "base": base, "minutes": minutes, "folds": folds, "settings": dict(chosen)})
+    _begin(out, course, {"test": test, "minutes": minutes, "folds": folds, "settings": dict(chosen)})
     with sole_user(out):
-        try:
-            for name in wanted:
-                if (out / "rungs" / f"{name}.json").is_file():
-                    say(f"{name}: finished already")
-                else:
-                    _climb(name, out, course, wish)
-        except KeyboardInterrupt:
-            raise Interrupted(f"stopped; the same command continues {out}") from None
-        except Interrupted as stopped:
-            raise Interrupted(f"{stopped} (or all of {out})") from None
+        for name in wanted:
+            if (out / "rungs" / f"{name}.json").is_file():
+                _refuse_another(out, name, base)
+                say(f"{name}: finished already")
+                continue
+            try:
+                _climb(name, out, course, wish)
+            except (KeyboardInterrupt, Interrupted):
+                raise Interrupted(f"stopped in {name}; the same command continues {out}") from None
         return _finish(out, course, minutes)
 
 
@@ -178,6 +177,7 @@ def _wanted(rungs: Sequence[str] | None) -> list[str]:
 
 def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
     """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
+    from zhixing.tasks.augment import read_synonyms
     from zhixing.tasks.recipe import ClassifyRecipe
 
     for name in ("model.kind", "model.cell"):
@@ -194,14 +194,15 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
         raise SettingError("test", "cannot be given together with --folds, which test on each part of the data in turn")
     for name in wanted:
         if name not in CHEAP:
-            resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
+            recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
+            read_synonyms(recipe.objective.augment.synonyms)
 
 
 def _settings(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a rung."""
     if name == PRETRAINED:
         return {key: value for key, value in chosen.items() if not key.startswith(("model.", "tokenizer.")) or key == "model.dropout"}
-    return {**RUNGS[name], **chosen}
+    return {**RUNGS[name], **{key: value for key, value in chosen.items() if not key.startswith("lora.")}}
 
 
 def _usual_base(course: Course, wanted: list[str], named: bool) -> str | None:
@@ -230,8 +231,15 @@ def _begin(out: Path, course: Course, asked: Mapping[str, Any]) -> None:
     if begun["data"] != course.fingerprint:
         raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
     for name, value in asked.items():
-        if begun[name] != json.loads(json.dumps(value)) and not (name == "base" and (begun[name] is None or value is None)):
+        if begun[name] != json.loads(json.dumps(value)):
             raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
+
+
+def _refuse_another(out: Path, name: str, base: str | None) -> None:
+    """Raise `ArtifactError` for a finished rung that began with another base."""
+    begun = read_json(out / "rungs" / f"{name}.json")["base"]
+    if name == PRETRAINED and begun != base:
+        raise ArtifactError(out / name, f"began with the base {begun}, not {base}; give the same, or choose another --out")
 
 
 def _climb(name: str, out: Path, course: Course, asked: Asked) -> None:
@@ -251,7 +259,10 @@ def _climb(name: str, out: Path, course: Course, asked: Asked) -> None:
         sums["seconds"] += found.fitting
         sums["predicting"] += found.predicting
     run_folder = None if name in CHEAP else str(out / name)
-    write_json(out / "rungs" / f"{name}.json", {"name": name, **sums, "run": run_folder, "said": said})
+    write_json(
+        out / "rungs" / f"{name}.json",
+        {"name": name, **sums, "run": run_folder, "base": asked.base if name == PRETRAINED else None, "said": said},
+    )
 
 
 def _cheap(name: str, part: Part, course: Course, asked: Asked) -> Any:
@@ -261,8 +272,7 @@ def _cheap(name: str, part: Part, course: Course, asked: Asked) -> Any:
     material, targets = part.material, course.targets
     if name == "majority":
         return cheap.majority(material.train, part.test, targets)
-    metric = _metric(targets)
-    return cheap.linear(material.train, material.valid, part.test, targets, metric, int(asked.chosen.get("train.seed", 1)))
+    return cheap.linear(material.train, material.valid, part.test, targets, _metric(course), int(asked.chosen.get("train.seed", 1)))
 
 
 def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any:
@@ -286,18 +296,14 @@ def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any
     return Fitted(predicted(outputs, opened.task.targets), result.parameters, size, result.seconds, predicting)
 
 
-def _metric(targets: Targets) -> Any:
+def _metric(course: Course) -> Any:
     """What decides."""
-    import numpy as np
-
-    from zhixing.corpus.labelled import Example
     from zhixing.evaluate.labels import gold, labelled
     from zhixing.evaluate.rivals import main_metric
 
-    some: Any = {"single": targets.names[:1], "multi": [targets.names[:1]], "number": [0.0]}[targets.kind]
-    wanted = gold([Example("", label, "") for label in some], targets)
-    metrics, _ = labelled(np.asarray(wanted), wanted, targets)
-    return next(metric for metric in metrics if metric.name == main_metric(targets.kind))
+    wanted = gold(course.tested[:1], course.targets)
+    metrics, _ = labelled(wanted, wanted, course.targets)
+    return next(metric for metric in metrics if metric.name == main_metric(course.targets.kind))
 
 
 def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderResult:
@@ -317,7 +323,7 @@ def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderR
         known, rows[record["name"]] = labelled(wanted, np.array(record["said"], dtype=wanted.dtype), targets)
         found = significance.estimates(known, rows[record["name"]], f"{about}|rung:{record['name']}")
         metrics[record["name"]] = {name: MetricResult(**entry) for name, entry in found.items()}
-    main = _metric(targets)
+    main = _metric(course)
     advice = advise(main, [Contender(r["name"], rows[r["name"]], r["predicting"] / count_of) for r in records])
     rungs = []
     for record in records:
