@@ -1,4 +1,4 @@
-"""`zhixing ladder classify` on labelled sets of English and Chinese: scores with intervals, paired tests, times, sizes, and what is advised.
+"""`zhixing ladder classify` on labelled sets of English and Chinese: scores with intervals, paired tests, times, sizes, the advice.
 
 sst2       6,917 sentences, tested on the 872 of `sst2_dev`          waimai     9,597 reviews, tested on a fifth
 agnews     6,062 stories, tested on a fifth                          thucnews   9,991 titles, tested on a fifth, or by --folds

@@ -29,7 +29,6 @@ from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_j
 from zhixing.verbs.evaluate import MetricResult
 
 if TYPE_CHECKING:
-    from zhixing.tasks.classify import Targets
     from zhixing.tasks.course import Course, Part
     from zhixing.tasks.material import Columns
 
@@ -123,8 +122,8 @@ def classify(
 ) -> ClassifyLadderResult:
     """Train one kind of classifier after the other on the same texts, and say which is worth its price.
 
-    Settings of the model and the tokenizer are for the networks that begin anew, those of LoRA for the pre-trained one. Raises `Interrupted` after
-    SIGINT or SIGTERM: what is done stays, and the same command goes on.
+    Settings of the model and the tokenizer are for the networks that begin anew, those of LoRA for the pre-trained one.
+    Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
     from zhixing.tasks.course import deal
     from zhixing.tasks.material import Columns
