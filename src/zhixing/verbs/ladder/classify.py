@@ -106,7 +106,7 @@ def classify(
     out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
     test: Annotated[list[str] | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
     base: Annotated[
-        str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, of other than Chinese."
+        str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, for texts not in Chinese."
     ] = None,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
