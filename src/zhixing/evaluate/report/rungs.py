@@ -21,8 +21,12 @@ NAMES = {
     "transformer": ("Transformer from scratch", "从头训练的 Transformer"),
     "pretrained": ("pre-trained encoder", "预训练编码器"),
 }
-COLUMNS = ("precision_macro", "recall_macro", "f1_macro", "precision_micro", "recall_micro", "f1_micro", "mae", "pearson")
-"""Shown beside the metric that decides, of those that there are."""
+COLUMNS = {
+    "single": ("precision_macro", "recall_macro", "f1_macro"),
+    "multi": ("precision_micro", "recall_micro", "f1_macro", "subset_accuracy"),
+    "number": ("mae", "pearson", "spearman"),
+}
+"""Shown beside the metric that decides, by the kind of labels."""
 SIGNIFICANT = 0.05
 
 
@@ -38,7 +42,7 @@ def write_rungs_report(folder: Path) -> None:
 
 
 def _advice(result: dict[str, Any]) -> str:
-    taken, best = (both(*NAMES[result[key]]) for key in ("advised", "best"))
+    taken, best = (NAMES[result[key]][1] for key in ("advised", "best"))
     if len(result["rungs"]) < 2:
         chinese = "只完成了一级，无从比较。"
     elif result["advised"] == result["best"]:
@@ -70,7 +74,7 @@ def _plot(result: dict[str, Any]) -> str:
 
 def _scores(result: dict[str, Any]) -> str:
     metric, rungs = result["metric"], result["rungs"]
-    shown = [name for name in COLUMNS if name != metric and name in rungs[0]["metrics"]]
+    shown = COLUMNS[result["kind"]]
     head = [("model", "模型"), *(METRICS.get(name, (name, name)) for name in (metric, *shown))]
     head += [("difference to the advised", "与建议者之差"), ("p (Holm)", "p（Holm 校正）")]
     rows = []

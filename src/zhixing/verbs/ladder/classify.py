@@ -139,7 +139,7 @@ def classify(
     if PRETRAINED in wanted and base is None:
         base = _usual_base(course, wanted, rungs is not None)
     wish = Asked(list(data), base, where, minutes, device, chosen)
-    _begin(out, course, {"test": test, "minutes": minutes, "folds": folds, "settings": dict(chosen)})
+    _begin(out, course, {"data": list(data), "test": test}, {"minutes": minutes, "folds": folds, "settings": dict(chosen)})
     with sole_user(out):
         for name in wanted:
             if (out / "rungs" / f"{name}.json").is_file():
@@ -217,11 +217,11 @@ def _usual_base(course: Course, wanted: list[str], named: bool) -> str | None:
     return None
 
 
-def _begin(out: Path, course: Course, asked: Mapping[str, Any]) -> None:
-    """Make the ladder's folder, or see that it was begun with the same wishes."""
+def _begin(out: Path, course: Course, names: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Make the ladder's folder, or see that it was begun with the same texts, whatever their files are called, and the same wishes."""
     if not (out / MANIFEST).is_file():
         with new_folder(out, "ladder", extra={"task": "classify"}) as folder:
-            write_json(folder / LADDER, {"task": "classify", "data": course.fingerprint, **asked})
+            write_json(folder / LADDER, {"task": "classify", "data": course.fingerprint, "names": names, **asked})
         return
     open_folder(out, "ladder", verify=[LADDER])
     begun = read_json(out / LADDER)
