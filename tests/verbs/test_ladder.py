@@ -112,7 +112,10 @@ def test_another_ladder_is_refused(data, climbed):
     ("given", "said"),
     [
         ({"rungs": ["lstm,bert"]}, "rungs: does not know 'bert'; there are ngram, rnn"),
-        ({"rungs": ["ngram"], "settings": {"objective.kind": "masked"}}, "rungs: does not know 'ngram'; there are rnn, lstm, gru, cnn, bert"),
+        (
+            {"rungs": ["ngram"], "settings": {"objective.kind": "masked"}},
+            "rungs: does not know 'ngram'; there are rnn, lstm, gru, cnn, bert",
+        ),
         ({"settings": {"objective.kind": "denoise"}}, "objective.kind: = denoise has no ladder"),
         ({"settings": {"model.kind": "llama"}}, "model.kind: is what tells the rungs"),
         ({"parameters": 10_000, "settings": {"model.width": 8}}, "model.width: cannot be set together with --parameters"),
