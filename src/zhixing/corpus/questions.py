@@ -209,7 +209,7 @@ class Raw:
 
 
 def raw_questions(path: Path) -> Iterator[Raw | Dropped]:
-    """The questions of a file, one at a time; what stands where a question should is `Dropped`. JSON lines are streamed, JSON is read whole.
+    """The questions of a file, one at a time; what stands where a question should is `Dropped`. JSON lines are streamed, JSON read whole.
 
     Raises `InputError` for a file that cannot be read, or is none of the known forms.
     """
