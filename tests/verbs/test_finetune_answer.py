@@ -148,6 +148,9 @@ def test_a_folder_of_documents_is_asked(trained, tmp_path):
     done = zx.predict(run, in_=tmp_path / "asked.txt", out=tmp_path / "out.jsonl", documents=[str(tmp_path / "docs")])
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert (done.texts, done.problems, lines[0]["answer"]) == (2, 1, "dog")
+    [wide] = zx.predict(run, question=["which number?"], documents=[str(tmp_path / "docs")], best=9).predictions
+    texts = {str(path): path.read_text(encoding="utf-8") for path in (tmp_path / "docs").iterdir()}
+    assert all(texts[p["document"]][p["start"] : p["end"]] == p["answer"] for p in wide["best"])
     assert lines[1]["problem"] == "no document holds a word of the question"
 
 

@@ -86,6 +86,13 @@ class Possible:
     start: int
     end: int
     score: float
+    document: str | None = None
+    """Where documents were searched."""
+
+    def row(self) -> dict[str, Any]:
+        """What of it is written to a file."""
+        named = {} if self.document is None else {"document": self.document}
+        return {"answer": self.answer, "score": round(self.score, 6), "start": self.start, "end": self.end, **named}
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class Answered:
         if self.no_answer is not None:
             row["no_answer"] = round(self.no_answer, 6)
         if count:
-            row["best"] = [{"answer": p.answer, "score": round(p.score, 6), "start": p.start, "end": p.end} for p in self.best[:count]]
+            row["best"] = [possible.row() for possible in self.best[:count]]
         return row
 
 

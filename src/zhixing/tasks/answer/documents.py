@@ -167,7 +167,8 @@ def _said(reader: Reader, some: Sequence[tuple[Passage, float]], found: Sequence
     best = []
     for (_, i, span), share in zip(spans, shares, strict=True):
         passage = some[i][0]
-        best.append(Possible(passage.text[span.start : span.end], passage.start + span.start, passage.start + span.end, share))
+        start, end = passage.start + span.start, passage.start + span.end
+        best.append(Possible(passage.text[span.start : span.end], start, end, share, passage.document))
     no_answer = none if reader.declines else None
     if merged.answer(reader.task.threshold) is None:
         return Answered(score=none, no_answer=no_answer, best=tuple(best))
