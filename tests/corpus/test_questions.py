@@ -149,6 +149,7 @@ MALFORMED = {
     "none.jsonl": b"",
     "table.csv": b"question,context\nq,c\n",
     "text.txt": b"Who wrote it?\n",
+    "packed.json.gz": b"\x1f\x8b\x08",
 }
 
 

@@ -133,6 +133,39 @@ def test_predict_a_file_and_score_it(trained, place, tmp_path):
     assert [line.get("id") for line in few] == ["1", "2", "z", None]
 
 
+def test_predict_goes_on_where_it_stopped(trained, place, tmp_path, monkeypatch):
+    from zhixing.tasks.answer import lines
+
+    run, calls = trained[0], []
+    zx.predict(run, in_=place / "dev.json", out=tmp_path / "whole.jsonl")
+    monkeypatch.setattr(lines, "WINDOW", 30)
+
+    def stops(*arguments, of=lines.answered):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise MemoryError
+        return of(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "answered", stops)
+        with pytest.raises(MemoryError):
+            zx.predict(run, in_=place / "dev.json", out=tmp_path / "out.jsonl")
+    result = zx.predict(run, in_=place / "dev.json", out=tmp_path / "out.jsonl")
+    assert (result.texts, result.continued) == (80, 60)
+    said, whole = ([json.loads(line) for line in (tmp_path / name).read_text().splitlines()] for name in ("out.jsonl", "whole.jsonl"))
+    assert [(one["id"], one["answer"], one["start"]) for one in said] == [(one["id"], one["answer"], one["start"]) for one in whole]
+
+
+def test_minutes_say_how_long(tmp_path):
+    data, settings = (
+        squad(tmp_path / "x.json", 30, 4),
+        {k: v for k, v in SMALL.items() if not k.startswith("train.v") and k != "train.steps"},
+    )
+    result = zx.finetune.answer(data=[data], out=tmp_path / "run", minutes=0.01, settings=settings)
+    assert 1 <= result.steps <= 30 * 4
+    assert json.loads((tmp_path / "run" / "lineage.json").read_text())["minutes"] == 0.01
+
+
 def test_a_folder_of_documents_is_asked(trained, tmp_path):
     run, _ = trained
     (tmp_path / "docs").mkdir()
@@ -148,9 +181,10 @@ def test_a_folder_of_documents_is_asked(trained, tmp_path):
     done = zx.predict(run, in_=tmp_path / "asked.txt", out=tmp_path / "out.jsonl", documents=[str(tmp_path / "docs")])
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert (done.texts, done.problems, lines[0]["answer"]) == (2, 1, "dog")
-    [wide] = zx.predict(run, question=["which number?"], documents=[str(tmp_path / "docs")], best=9).predictions
+    [wide] = zx.predict(run, question=["city, farm: which number?"], documents=[str(tmp_path / "docs")], best=9).predictions
     texts = {str(path): path.read_text(encoding="utf-8") for path in (tmp_path / "docs").iterdir()}
     assert all(texts[p["document"]][p["start"] : p["end"]] == p["answer"] for p in wide["best"])
+    assert {p["document"] for p in wide["best"]} == set(texts)
     assert lines[1]["problem"] == "no document holds a word of the question"
 
 

@@ -213,7 +213,7 @@ def raw_questions(path: Path) -> Iterator[Raw | Dropped]:
 
     Raises `InputError` for a file that cannot be read, or is none of the known forms.
     """
-    form = kind(path.name)[0]
+    form, packing, _ = kind(path.name)
     if str(path) != STDIN and not path.is_file():
         raise InputError(path, "no such file" if not path.exists() else "is a folder; questions are read from JSON files")
     if str(path) == STDIN or form not in ("json", None):
@@ -221,6 +221,8 @@ def raw_questions(path: Path) -> Iterator[Raw | Dropped]:
             raise InputError(path, f"is a {form} file; questions are read from JSON in the form of SQuAD or CMRC, and from JSON lines")
         yield from _lines(path)
         return
+    if packing:
+        raise InputError(path, "is packed; unpack it first (JSON lines are read packed, too)")
     tree = _tree(path)
     records_ = tree.get("data") if isinstance(tree, dict) else tree
     if not isinstance(records_, list):
