@@ -16,7 +16,7 @@ from typing import Any
 from zhixing.console import progress
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.labelled.records import records
-from zhixing.corpus.questions import Raw, raw_questions
+from zhixing.corpus.question_files import Raw, raw_questions
 from zhixing.corpus.sources import STDIN, Source, kind
 from zhixing.errors import InputError
 from zhixing.resume import resumed
