@@ -63,6 +63,8 @@ def translate(
     text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
     beams: Annotated[int | None, "Hypotheses kept at each step; 1 is greedy. Default: as the run says."] = None,
     best: Annotated[int, "With --text: show so many translations of a sentence, best first."] = 1,
+    to: Annotated[str | None, "The language to write, where the model was trained on several."] = None,
+    domain: Annotated[str | None, "The kind of text, where the model was trained on several."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> TranslateResult:
     """Translate texts, or files of any size line by line.
@@ -79,7 +81,7 @@ def translate(
     if (beams is not None and beams < 1) or best < 1:
         raise SettingError("beams" if beams is not None and beams < 1 else "best", "must be at least 1")
     began = time.perf_counter()
-    translator = Translator.open(model, device)
+    translator = Translator.open(model, device).speaking(to, domain)
     search = translator.recipe.decode
     beams = search.beams if beams is None else beams
     settings = search.model_copy(update={"beams": max(beams, best), "best": best})
@@ -93,7 +95,7 @@ def translate(
             out=None, translations=rows,
         )  # fmt: skip
     assert in_ is not None and out is not None
-    return _file(translator, settings, model, Path(in_), Path(out))
+    return _file(translator, settings, model, Path(in_), Path(out), domain)
 
 
 def _row(source: str, one: Any) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _row(source: str, one: Any) -> dict[str, Any]:
     return {**row, "alternatives": list(one.alternatives)} if one.alternatives else row
 
 
-def _file(translator: Translator, settings: BeamSettings, model: Path, source: Path, out: Path) -> TranslateResult:
+def _file(translator: Translator, settings: BeamSettings, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
     from zhixing.console import progress
     from zhixing.corpus.sources import STDIN
     from zhixing.resume import resumed
@@ -111,6 +113,7 @@ def _file(translator: Translator, settings: BeamSettings, model: Path, source: P
         raise InputError(source, "no such file")
     request = {
         "model": translator.fingerprint, "in": str(source.absolute()), "search": json.loads(settings.model_dump_json()),
+        "to": translator.to, "domain": domain,
         "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
     }  # fmt: skip
     began, cut, forced = time.perf_counter(), 0, 0

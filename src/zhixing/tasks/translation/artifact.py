@@ -12,6 +12,7 @@ Whoever opens it gets the golden translations again, or an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from zhixing.errors import ArtifactError, InputError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.translation.marks import Marks
 from zhixing.tasks.translation.recipe import TranslateRecipe
 from zhixing.tasks.translation.sentences import Pieces, cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
@@ -59,6 +61,8 @@ class Task(Settings):
     source_tokenizer: str
     target_tokenizer: str
     golden: tuple[Golden, ...]
+    marks: Marks | None = None
+    """What stands around the texts; None: a mark of the end alone."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ class Translator:
     ) -> None:
         self.model, self.source, self.target = model.to(device).eval(), *tokenizers
         self.recipe, self.task, self.device = recipe, task, device
+        self.marks = task.marks or Marks.plain((task.source_language, task.target_language), self.source, self.target)
+        self.to = task.target_language
+        self._tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
@@ -106,7 +113,8 @@ class Translator:
         if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
             raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
         with torch.device("meta"):
-            model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+            rows = task.marks.rows if task.marks else (tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+            model = build_translator(recipe, *rows)
         try:
             weights = safetensors.torch.load_file(path / WEIGHTS)
             if recipe.vocabulary.joint:
@@ -138,14 +146,17 @@ class Translator:
         A blank text stays as it is. A text that is longer than the model's window is translated sentence by sentence.
         """
         settings = settings or self.recipe.decode
+        before, first = self._tags
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
         pieces = [piece.text for one in cuts for piece in one.pieces]
-        ids = [[*row, self.source.end] for row in self.source.encode_batch(pieces)]
+        ids = [[*before, *row, self.source.end] for row in self.source.encode_batch(pieces)]
         banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
         search = BeamSearch(
             self.model,
-            settings.model_copy(update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context)}),
-            begin=self.target.end,
+            settings.model_copy(
+                update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context), "first": tuple(first) or settings.first}
+            ),
+            begin=self.marks.start,
             end=self.target.end,
             pad=self.source.pad,
         )
@@ -155,8 +166,15 @@ class Translator:
         for one in cuts:
             mine = found[start : start + len(one.pieces)]
             start += len(one.pieces)
-            results.append(_translation(one, mine, said, spaced=self.task.target_language.split("-")[0] not in _UNSPACED))
+            results.append(_translation(one, mine, said, spaced=self.to.split("-")[0] not in _UNSPACED))
         return results
+
+    def speaking(self, to: str | None, domain: str | None = None) -> Translator:
+        """The same model, asked for another language, or for a kind of text. Raises `SettingError` for one that was not trained."""
+        other = copy(self)
+        other.to = to or self.to
+        other._tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
+        return other
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on."""
@@ -190,6 +208,7 @@ def write(
     recipe: TranslateRecipe,
     languages: tuple[str, str],
     golden: Sequence[str],
+    marks: Marks | None = None,
 ) -> Task:
     """Write weights and `task.json` of a trained model, which lies on the CPU, into its run folder."""
     weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
@@ -205,6 +224,7 @@ def write(
         source_tokenizer=tokenizers[0].fingerprint,
         target_tokenizer=tokenizers[1].fingerprint,
         golden=(),
+        marks=marks,
     )
     said = Translator(model, tokenizers, recipe, task, torch.device("cpu"))(golden)
     pairs = tuple(Golden(source=text, target=one.text, score=one.score) for text, one in zip(golden, said, strict=True))
