@@ -61,6 +61,10 @@ class BeamSettings(Settings):
     batch: int = Field(64, ge=1)
     """Sentences decoded at once."""
 
+    def limit(self, width: int) -> int:
+        """Tokens of a translation at most, of a source of this padded length."""
+        return self.tokens if self.ratio is None else min(self.tokens, int(self.ratio * width) + 16)
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -127,9 +131,7 @@ class _Search:
         self.scores = torch.full((rows, beams), -1e9, device=self.device)  # at first all beams are alike: one of them counts
         self.scores[:, 0] = 0
         self.tokens = torch.zeros(rows * beams, 0, dtype=torch.int64, device=self.device)
-        width = group.source.shape[1]
-        ratio = self.settings.ratio
-        self.limit = self.settings.tokens if ratio is None else min(self.settings.tokens, int(ratio * width) + 16)
+        self.limit = self.settings.limit(group.source.shape[1])
         self.memory = self.model.encode(group.source, group.mask)
         self.state = self.model.start(rows * beams, min(self.limit, 16))
 

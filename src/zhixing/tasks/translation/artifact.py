@@ -7,6 +7,9 @@
         task.json                languages, SHA-256 of weights and tokenizers, golden texts with their translations
 
 Whoever opens it gets the golden translations again, or an error.
+
+An export for CTranslate2 is opened likewise. There `model.bin` holds the weights and `config.json` is CTranslate2's, so that the settings
+are in `recipe.json`; its golden translations are those that CTranslate2 made when it was written.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -23,19 +27,21 @@ from safetensors import SafetensorError
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
-from zhixing.decode.beam import BeamSearch, BeamSettings
+from zhixing.decode.beam import BeamSearch, BeamSettings, Hypothesis
 from zhixing.errors import ArtifactError, InputError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.translation import engines
+from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.recipe import TranslateRecipe
 from zhixing.tasks.translation.sentences import Pieces, cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS = "task.json", "model.safetensors"
-TOLERANCE = 1e-3
-"""By how much the score of a golden translation may differ from machine to machine."""
+TASK, WEIGHTS, RECIPE = "task.json", "model.safetensors", "recipe.json"
+TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05}
+"""By how much the score of a golden translation may differ from machine to machine: int8 products are rounded by the processor's rules."""
 _UNSPACED = ("zh", "ja", "th")
 """Languages whose sentences follow each other without a space."""
 
@@ -59,6 +65,10 @@ class Task(Settings):
     source_tokenizer: str
     target_tokenizer: str
     golden: tuple[Golden, ...]
+    engine: Literal["own", "ctranslate2"] = "own"
+    """What computes the translations."""
+    quantization: str | None = None
+    """Numbers that another engine's weights are made of."""
 
 
 @dataclass(frozen=True)
@@ -80,42 +90,41 @@ class Translator:
     """A translation model that takes texts and gives texts."""
 
     def __init__(
-        self, model: EncoderDecoderModel, tokenizers: tuple[Tokenizer, Tokenizer], recipe: TranslateRecipe, task: Task, device: torch.device
+        self,
+        model: EncoderDecoderModel | CTranslate2,
+        tokenizers: tuple[Tokenizer, Tokenizer],
+        recipe: TranslateRecipe,
+        task: Task,
+        device: torch.device,
     ) -> None:
-        self.model, self.source, self.target = model.to(device).eval(), *tokenizers
+        self.model = model.to(device).eval() if isinstance(model, EncoderDecoderModel) else model
+        self.source, self.target = tokenizers
         self.recipe, self.task, self.device = recipe, task, device
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
-        """Open a finished run, its hashes and golden translations checked.
+        """Open a finished run or an export for CTranslate2, its hashes and golden translations checked.
 
         Raises `ArtifactError` when it is absent, unfinished, damaged, or does not translate as it did when it was made.
         """
         path, target = Path(path), devices.pick(device)
-        open_folder(path, "run", verify=["config.json", SOURCE_TOKENIZER, TARGET_TOKENIZER])
-        if not is_translator(path):
+        exported = is_export(path)
+        settings = RECIPE if exported else "config.json"
+        open_folder(path, "export" if exported else "run", verify=[settings, SOURCE_TOKENIZER, TARGET_TOKENIZER])
+        if not exported and not is_translator(path):
             raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
         if not (path / TASK).is_file():
             raise ArtifactError(path, "has not finished training; the command that began it continues it")
-        recipe = resolve(TranslateRecipe, read_json(path / "config.json"))
+        recipe = resolve(TranslateRecipe, read_json(path / settings))
         try:
             task = Task.model_validate(read_json(path / TASK))
         except (ValidationError, InputError):
             raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
         tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
-        if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
-            raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
-        with torch.device("meta"):
-            model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
-        try:
-            weights = safetensors.torch.load_file(path / WEIGHTS)
-            if recipe.vocabulary.joint:
-                weights["decoder.embedding.weight"] = weights["encoder.embedding.weight"]
-            model.load_state_dict(weights, assign=True)
-        except (SafetensorError, RuntimeError, KeyError) as error:
-            raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
-        if recipe.vocabulary.joint:
-            model.encoder.embedding = model.decoder.embedding
+        weights = path / (engines.WEIGHTS if exported else WEIGHTS)
+        if not weights.is_file() or sha256(weights) != task.weights:
+            raise ArtifactError(path, f"is damaged: the bytes of {weights.name} do not match their SHA-256")
+        model = CTranslate2(path, tokenizers, task.quantization, target) if exported else _model(weights, recipe, tokenizers)
         made = cls(model, tokenizers, recipe, task, target)
         made._check(path)
         return made
@@ -123,7 +132,7 @@ class Translator:
     def _check(self, path: Path) -> None:
         found = self([golden.source for golden in self.task.golden])
         for golden, now in zip(self.task.golden, found, strict=True):
-            if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE:
+            if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE[self.task.engine]:
                 what = f"translates {golden.source[:40]!r} otherwise than when it was made; weights, tokenizers or a library have changed"
                 raise ArtifactError(path, what)
 
@@ -141,15 +150,7 @@ class Translator:
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
         pieces = [piece.text for one in cuts for piece in one.pieces]
         ids = [[*row, self.source.end] for row in self.source.encode_batch(pieces)]
-        banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
-        search = BeamSearch(
-            self.model,
-            settings.model_copy(update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context)}),
-            begin=self.target.end,
-            end=self.target.end,
-            pad=self.source.pad,
-        )
-        found = search(ids)
+        found = self._search(ids, settings)
         said = self.target
         results, start = [], 0
         for one in cuts:
@@ -157,6 +158,13 @@ class Translator:
             start += len(one.pieces)
             results.append(_translation(one, mine, said, spaced=self.task.target_language.split("-")[0] not in _UNSPACED))
         return results
+
+    def _search(self, ids: list[list[int]], settings: BeamSettings) -> list[list[Hypothesis]]:
+        banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
+        settings = settings.model_copy(update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context)})
+        if isinstance(self.model, CTranslate2):
+            return self.model.search(ids, settings)
+        return BeamSearch(self.model, settings, begin=self.target.end, end=self.target.end, pad=self.source.pad)(ids)
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on."""
@@ -173,6 +181,27 @@ def _translation(one: Pieces, found: list[list], tokenizer: Tokenizer, *, spaced
     score = sum(hypotheses[0].score for hypotheses in found) / len(found)
     others = tuple(tokenizer.decode(h.tokens).strip() for h in found[0][1:]) if len(found) == 1 else ()
     return Translation(one.joined(best, spaced=spaced), score, others, len(found), one.forced)
+
+
+def _model(weights: Path, recipe: TranslateRecipe, tokenizers: tuple[Tokenizer, Tokenizer]) -> EncoderDecoderModel:
+    """The model of a recipe with its weights."""
+    with torch.device("meta"):
+        model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+    try:
+        values = safetensors.torch.load_file(weights)
+        if recipe.vocabulary.joint:
+            values["decoder.embedding.weight"] = values["encoder.embedding.weight"]
+        model.load_state_dict(values, assign=True)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ArtifactError(weights, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+    if recipe.vocabulary.joint:
+        model.encoder.embedding = model.decoder.embedding
+    return model
+
+
+def is_export(path: Path) -> bool:
+    """Whether a folder is a translator exported for CTranslate2."""
+    return (Path(path) / engines.WEIGHTS).is_file() and (Path(path) / RECIPE).is_file()
 
 
 def is_translator(path: Path) -> bool:
