@@ -27,15 +27,17 @@ from safetensors import SafetensorError
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
-from zhixing.decode.beam import BeamSearch, BeamSettings, Hypothesis
+from zhixing.decode.beam import BeamSettings, Hypothesis
 from zhixing.errors import ArtifactError, InputError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tasks.translation import engines
+from zhixing.tasks.translation.alignment import Link, attention, links, moved
 from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.recipe import TranslateRecipe
-from zhixing.tasks.translation.sentences import Pieces, cut
+from zhixing.tasks.translation.search import Manner, Search
+from zhixing.tasks.translation.sentences import cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -84,6 +86,10 @@ class Translation:
     """Sentences, or parts of them, that it was cut into."""
     forced: int = 0
     """Of these cuts, those inside a clause, because not even that fits into the model's window."""
+    source: str = ""
+    """The text as it was translated: cleaned."""
+    links: tuple[Link, ...] = ()
+    """Where asked for, which words of `text` stand for which words of `source`, as places of characters."""
 
 
 class Translator:
@@ -100,6 +106,7 @@ class Translator:
         self.model = model.to(device).eval() if isinstance(model, EncoderDecoderModel) else model
         self.source, self.target = tokenizers
         self.recipe, self.task, self.device = recipe, task, device
+        self.search = Search(self.model, self.source, self.target, task.context)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
@@ -141,30 +148,36 @@ class Translator:
         """SHA-256 of the weights."""
         return self.task.weights
 
-    def __call__(self, texts: Sequence[str], settings: BeamSettings | None = None) -> list[Translation]:
+    def __call__(self, texts: Sequence[str], manner: BeamSettings | Manner | None = None) -> list[Translation]:
         """Translations in the order of the texts; each is the same whatever the other texts are (see `decode.groups`).
 
         A blank text stays as it is. A text that is longer than the model's window is translated sentence by sentence.
+        manner: how; by default the recipe's search. Raises `SettingError` for a manner that the engine does not know.
         """
-        settings = settings or self.recipe.decode
+        if not isinstance(manner, Manner):
+            manner = Manner(manner or self.recipe.decode)
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
-        pieces = [piece.text for one in cuts for piece in one.pieces]
-        ids = [[*row, self.source.end] for row in self.source.encode_batch(pieces)]
-        found = self._search(ids, settings)
-        said = self.target
+        found = self.search([piece.text for one in cuts for piece in one.pieces], manner)
+        linked = self._linked([piece.text for one in cuts for piece in one.pieces], found) if manner.align else None
+        spaced = self.task.target_language.split("-")[0] not in _UNSPACED
         results, start = [], 0
         for one in cuts:
-            mine = found[start : start + len(one.pieces)]
+            mine = slice(start, start + len(one.pieces))
             start += len(one.pieces)
-            results.append(_translation(one, mine, said, spaced=self.task.target_language.split("-")[0] not in _UNSPACED))
+            best = [self.search.text(hypotheses[0]) for hypotheses in found[mine]]
+            score = sum(hypotheses[0].score for hypotheses in found[mine]) / max(1, len(best))
+            others = tuple(self.search.text(other) for other in found[mine][0][1:]) if len(best) == 1 else ()
+            links = () if linked is None else moved(linked[mine], one, best, one.gaps(spaced=spaced))
+            text = one.joined(best, spaced=spaced)
+            results.append(Translation(text, score, others, len(best), one.forced, one.joined_source, links))
         return results
 
-    def _search(self, ids: list[list[int]], settings: BeamSettings) -> list[list[Hypothesis]]:
-        banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
-        settings = settings.model_copy(update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context)})
-        if isinstance(self.model, CTranslate2):
-            return self.model.search(ids, settings)
-        return BeamSearch(self.model, settings, begin=self.target.end, end=self.target.end, pad=self.source.pad)(ids)
+    def _linked(self, pieces: Sequence[str], found: Sequence[Sequence[Hypothesis]]) -> list[list[Link]]:
+        assert isinstance(self.model, EncoderDecoderModel)  # the search knows the engine
+        ids, said = self.search.ids(pieces), [hypotheses[0].tokens for hypotheses in found]
+        weights = attention(self.model, ids, said, begin=self.target.end, pad=self.source.pad)
+        both = self.source, self.target
+        return [links(matrix, row[:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on."""
@@ -172,15 +185,6 @@ class Translator:
 
     def _fits(self, text: str) -> bool:
         return len(text) < self.task.context // 4 or len(self.source.encode(text)) < self.task.context
-
-
-def _translation(one: Pieces, found: list[list], tokenizer: Tokenizer, *, spaced: bool) -> Translation:  # type: ignore[type-arg]
-    best = [tokenizer.decode(hypotheses[0].tokens).strip() for hypotheses in found]
-    if not found:
-        return Translation(one.lead, 0.0, pieces=0)
-    score = sum(hypotheses[0].score for hypotheses in found) / len(found)
-    others = tuple(tokenizer.decode(h.tokens).strip() for h in found[0][1:]) if len(found) == 1 else ()
-    return Translation(one.joined(best, spaced=spaced), score, others, len(found), one.forced)
 
 
 def _model(weights: Path, recipe: TranslateRecipe, tokenizers: tuple[Tokenizer, Tokenizer]) -> EncoderDecoderModel:

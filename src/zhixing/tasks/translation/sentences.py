@@ -38,14 +38,22 @@ class Pieces:
 
     def joined(self, translations: list[str], *, spaced: bool) -> str:
         """The translations with the layout of the text; spaced: whether sentences of the language stand apart."""
-        found = [self.lead]
-        for number, (piece, text) in enumerate(zip(self.pieces, translations, strict=True)):
-            last = number + 1 == len(self.pieces)
+        return self.lead + "".join(text + gap for text, gap in zip(translations, self.gaps(spaced=spaced), strict=True))
+
+    @property
+    def joined_source(self) -> str:
+        """The text that was cut."""
+        return self.lead + "".join(piece.text + piece.gap for piece in self.pieces)
+
+    def gaps(self, *, spaced: bool) -> list[str]:
+        """What stands behind each translation."""
+        found = []
+        for number, piece in enumerate(self.pieces):
             gap = piece.gap
-            if "\n" not in gap and not last:
+            if "\n" not in gap and number + 1 < len(self.pieces):
                 gap = (gap or " ") if spaced else ""
-            found += [text, gap]
-        return "".join(found)
+            found.append(gap)
+        return found
 
 
 def cut(text: str, fits: Callable[[str], bool]) -> Pieces:
