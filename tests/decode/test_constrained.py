@@ -47,10 +47,10 @@ def wishes(count: int) -> list[list[Phrase]]:
     return found
 
 
-@pytest.mark.parametrize("settings", [BeamSettings(beams=1), BeamSettings(beams=4, best=4, no_repeat=4), BeamSettings(beams=3, stop="first", banned=(PAD,))])
+@pytest.mark.parametrize("settings", [BeamSettings(beams=1, stop="first", banned=(PAD,)), BeamSettings(beams=4, best=4, no_repeat=4)])
 def test_every_hypothesis_has_all_phrases_and_its_own_score(settings):
-    sources, phrases = sentences(24, seed=8), wishes(24)
-    for source, wanted, found in zip(sources, phrases, search(settings)(sources, phrases, [30] * 24), strict=True):
+    sources, phrases = sentences(8, seed=8), wishes(8)
+    for source, wanted, found in zip(sources, phrases, search(settings)(sources, phrases, [12] * 8), strict=True):
         assert found
         for hypothesis in found:
             text = written(hypothesis.tokens)
@@ -58,19 +58,20 @@ def test_every_hypothesis_has_all_phrases_and_its_own_score(settings):
                 assert one.text.decode() in text
             if any(one.text == b"2024" for one in wanted):  # and "2" not as a part of it
                 assert "2" in "".join(c if c.isdigit() else " " for c in text.replace("2024", " ")).split()
+            length = min(len(hypothesis.tokens) + 1, 12 + sum(len(one.text) for one in wanted) + 1)  # rambling makes no better
             if hypothesis.ended:
-                assert hypothesis.score == pytest.approx(score(source, hypothesis.tokens) / (len(hypothesis.tokens) + 1), abs=1e-4)
-            assert len(hypothesis.tokens) <= max(30, sum(len(one.text) + 1 for one in wanted) + 1)
+                assert hypothesis.score == pytest.approx(score(source, hypothesis.tokens) / length, abs=1e-4)
+            assert len(hypothesis.tokens) <= 12 * 1.5 + 8 + sum(len(one.text) + 1 for one in wanted)
 
 
 def test_batch_mates_change_nothing():
-    sources, phrases, settings = sentences(40, seed=9), wishes(40), BeamSettings(beams=4, best=2)
-    limits = [10 + n % 20 for n in range(40)]
-    together = search(settings)(sources, phrases, limits)
-    for batch in (1, 7):
-        assert search(settings.model_copy(update={"batch": batch}))(sources, phrases, limits) == together
-    order = random.Random(0).sample(range(40), 40)
-    shuffled = search(settings)([sources[n] for n in order], [phrases[n] for n in order], [limits[n] for n in order])
+    sources, phrases, settings = sentences(12, seed=9), wishes(12), BeamSettings(beams=4, best=2)
+    lengths = [3 + n for n in range(12)]
+    together = search(settings)(sources, phrases, lengths)
+    for batch in (1, 5):
+        assert search(settings.model_copy(update={"batch": batch}))(sources, phrases, lengths) == together
+    order = random.Random(0).sample(range(12), 12)
+    shuffled = search(settings)([sources[n] for n in order], [phrases[n] for n in order], [lengths[n] for n in order])
     assert shuffled == [together[n] for n in order]
 
 
@@ -93,15 +94,13 @@ def test_it_finds_what_looking_at_everything_finds():
         assert found.score == pytest.approx(score(source, list(best), model, ended=len(best) < 5), abs=1e-4)
 
 
-def test_a_phrase_that_comes_by_itself_changes_nothing():
-    sources = sentences(40, seed=10)
-    plain = BeamSearch(translator(), BeamSettings(beams=4, tokens=40), begin=PAD, end=END, pad=PAD)(sources)
-    same = 0
-    phrases = [[phrase(written(found[0].tokens[2:5]))] if len(found[0].tokens) > 5 else [] for found in plain]
-    for a, b in zip(plain, search(BeamSettings(beams=4))(sources, phrases, [40] * 40), strict=True):
+def test_without_phrases_it_is_beam_search_and_with_those_that_come_by_themselves_nearly():
+    sources = sentences(24, seed=10)
+    plain = BeamSearch(translator(), BeamSettings(beams=4, tokens=30), begin=PAD, end=END, pad=PAD)(sources)
+    phrases = [[phrase(written(found[0].tokens[1:3]))] if place % 2 and len(found[0].tokens) > 2 else [] for place, found in enumerate(plain)]
+    for place, (a, b) in enumerate(zip(plain, search(BeamSettings(beams=4))(sources, phrases, [30] * 24), strict=True)):
         assert b[0].score > a[0].score - 0.5
-        same += a[0].tokens == b[0].tokens
-    assert same > 20
+        assert phrases[place] or b[0].tokens == a[0].tokens
 
 
 @pytest.mark.parametrize("kind", [RNNSettings(layers=1, width=16), CNNSettings(layers=1, width=16, windows=(3,))], ids=lambda kind: kind.kind)

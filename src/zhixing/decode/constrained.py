@@ -70,11 +70,13 @@ class ConstrainedSearch:
 
     @torch.no_grad()
     def __call__(
-        self, sources: Sequence[Sequence[int]], phrases: Sequence[Sequence[Phrase]], limits: Sequence[int]
+        self, sources: Sequence[Sequence[int]], phrases: Sequence[Sequence[Phrase]], lengths: Sequence[int]
     ) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in the order of the sentences; each contains all phrases of its sentence.
 
-        limits: tokens of each translation at most; it is raised where the phrases need more.
+        lengths: tokens that each translation has without phrases. With them it may have half as many more, and as many as they take: past
+        its end a translation only rambles. Scores of long hypotheses are divided by no more than the length that is to be expected, or
+        cheap tokens behind a dear phrase would make it look better.
         """
         found: list[list[Hypothesis]] = [[] for _ in sources]
         alike: dict[int, list[int]] = {}  # sentences by how many beams their phrases ask for
@@ -86,7 +88,7 @@ class ConstrainedSearch:
             chosen = [sources[place] for place in places]
             for group in groups(chosen, self.settings.batch, size, self.pad, device, fixed=self.fixed):
                 own = [places[sentence] for sentence in group.sentences]
-                searches = [_Sentence(self, phrases[place], beams, limits[place]) for place in own]
+                searches = [_Sentence(self, phrases[place], beams, lengths[place], self.settings.limit(group.source.shape[1])) for place in own]
                 self._run(group, searches, beams, size)
                 for place, search in zip(own, searches, strict=True):
                     found[place] = search.finished[: self.settings.best]
@@ -150,14 +152,16 @@ class ConstrainedSearch:
 class _Sentence:
     """The search for one sentence."""
 
-    def __init__(self, search: ConstrainedSearch, phrases: Sequence[Phrase], beams: int, limit: int) -> None:
+    def __init__(self, search: ConstrainedSearch, phrases: Sequence[Phrase], beams: int, length: int, limit: int) -> None:
         self.settings, self.spelled, self.end = search.settings, search.spelled, search.end
         self.phrases = sorted(phrases, key=lambda phrase: -len(phrase.text))  # longer ones first: they may contain shorter ones
         self.count = beams
         self.sizes = [len(phrase.ways[0]) for phrase in self.phrases]
         self.longest = [max(map(len, phrase.ways)) for phrase in self.phrases]
         self.total = sum(self.sizes)
-        self.limit = max(limit, sum(self.longest) + len(self.settings.first) + 1)
+        self.expected = length + self.total + 1
+        more = sum(self.longest)
+        self.limit = max(min(length * 3 // 2 + more + 8, limit), more + len(self.settings.first) + 1)
         self.beams = [_Beam(0.0, met=(0,) * len(self.phrases))]
         self.finished: list[Hypothesis] = []
         self.done = False
@@ -264,7 +268,7 @@ class _Sentence:
     def _finish(self, beam: _Beam, length: int) -> None:
         ended = beam.tokens[-1] == self.end
         tokens = list(beam.tokens[:-1] if ended else beam.tokens)
-        self.finished.append(Hypothesis(tokens, self.settings.normed(beam.score, length), ended))
+        self.finished.append(Hypothesis(tokens, self._normed(beam.score, length), ended))
         self.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del self.finished[self.settings.beams :]
 
@@ -272,7 +276,10 @@ class _Sentence:
         """Whether a beam, ended now, would be better than the worst finished hypothesis."""
         far = self.limit if self.settings.stop == "never" and self.settings.length_penalty > 0 else length
         best = max(beam.score for beam in self.beams)
-        return self.settings.normed(best, far) > self.finished[-1].score
+        return self._normed(best, far) > self.finished[-1].score
+
+    def _normed(self, score: float, length: int) -> float:
+        return self.settings.normed(score, min(length, self.expected))
 
 
 def _word(one: bytes) -> bool:

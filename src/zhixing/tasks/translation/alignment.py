@@ -1,9 +1,9 @@
 """Which words of a translation come from which words of its source, by what the decoder looks at.
 
 1. The finished translation is read once more, and the cross-attention of one block says how much each of its tokens looks at each token of
-   the source; the heads are averaged (Garg et al. 2019, arXiv 1909.02074).
-2. A token's row is taken where the token is *read*, not where it is said: then it is known what is to be looked for (Chen et al. 2020,
-   arXiv 2004.14837).
+   the source. The heads are averaged, and the block is the last but one (Garg et al. 2019, arXiv 1909.02074).
+2. A token's row is the one that says it, not the one that reads it as the newest (which Chen et al. 2020, arXiv 2004.14837, found better
+   in deep decoders): measured in docs/decisions/2026-11-24-terms-risk-and-alignment.md.
 3. Tokens become words: runs without a space or punctuation between them in a script that writes spaces, tokens as they are in Chinese.
 4. A word is linked to the word of the source that it looks at most, with the share of its look that goes there.
 """
@@ -56,7 +56,7 @@ def attention(
             ids = torch.tensor([[begin, *text] + [begin] * (width - len(text) - 1) for text in texts], device=device)
             weights = decoder.looks(ids, model.encode(group.source, group.mask), layer)
             for row, place in zip(weights, own, strict=False):
-                found[place] = row[1 : len(targets[place]) + 1, : len(sources[place])].cpu()
+                found[place] = row[: len(targets[place]), : len(sources[place])].cpu()
     return found
 
 

@@ -167,7 +167,7 @@ class Translator:
             best = [self.search.text(hypotheses[0]) for hypotheses in found[mine]]
             score = sum(hypotheses[0].score for hypotheses in found[mine]) / max(1, len(best))
             others = tuple(self.search.text(other) for other in found[mine][0][1:]) if len(best) == 1 else ()
-            links = () if linked is None else moved(linked[mine], one, best, one.gaps(spaced=spaced))
+            links = () if linked is None else moved(linked[mine], one, best, one.gaps(best, spaced=spaced))
             text = one.joined(best, spaced=spaced)
             results.append(Translation(text, score, others, len(best), one.forced, one.joined_source, links))
         return results
@@ -180,8 +180,12 @@ class Translator:
         return [links(matrix, row[:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
 
     def cleaned(self, text: str) -> str:
-        """A text, cleaned as those that were trained on."""
-        return clean(text, self.recipe.pairs.clean)
+        """A text, cleaned as those that were trained on, and its lines kept: as many empty ones, as far indented."""
+        whole = clean(text, self.recipe.pairs.clean)
+        lines = text.split("\n")
+        if "\n" not in text or whole.count("\n") + 1 == len(lines):
+            return whole
+        return "\n".join(clean(line, self.recipe.pairs.clean).replace("\n", " ") for line in lines)
 
     def _fits(self, text: str) -> bool:
         return len(text) < self.task.context // 4 or len(self.source.encode(text)) < self.task.context

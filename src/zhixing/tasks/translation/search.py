@@ -17,7 +17,6 @@ from zhixing.console import warn
 from zhixing.decode.beam import BeamSearch, BeamSettings, Hypothesis
 from zhixing.decode.constrained import ConstrainedSearch, Phrase
 from zhixing.decode.draws import draws
-from zhixing.decode.groups import room
 from zhixing.decode.sample import SampleSettings
 from zhixing.errors import SettingError
 from zhixing.models.shapes import EncoderDecoderModel
@@ -100,13 +99,9 @@ class Search:
         again = ConstrainedSearch(
             model, settings, begin=self.target.end, end=self.target.end, pad=self.source.pad, spelled=self._speller.spelled
         )
-        limits = []
-        for place, phrases in lacking.items():
-            # So much longer as the phrases may make it than it was without them: past its end a translation only rambles.
-            written = len(found[place][0].tokens) * 3 // 2 + sum(max(map(len, phrase.ways)) for phrase in phrases) + 8
-            limits.append(min(written, max(beam.limit(room(len(ids[place]))), 1)))
-        found = list(found)
-        for place, hypotheses in zip(lacking, again([ids[place] for place in lacking], list(lacking.values()), limits), strict=True):
+        found, places = list(found), list(lacking)
+        lengths = [len(found[place][0].tokens) for place in places]
+        for place, hypotheses in zip(places, again([ids[place] for place in places], list(lacking.values()), lengths), strict=True):
             found[place] = hypotheses
         return found
 
