@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -9,15 +10,18 @@ import torch
 from zhixing.decode.beam import BeamSettings
 from zhixing.files import new_folder, write_json
 from zhixing.models import Architecture, MarianSettings
+from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.nn.losses import cross_entropy
 from zhixing.objectives.seq2seq import Seq2SeqSettings
 from zhixing.tasks.translation import artifact
 from zhixing.tasks.translation.recipe import TranslateRecipe, VocabularySettings
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.settings import TokenizerSettings
+from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train
 
-WORDS = dict(zip("one two three four five six seven red blue tea cat".split(), "一二三四五六七红蓝茶猫", strict=True))
+ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "red", "blue", "tea", "cat"]
+WORDS = dict(zip(ENGLISH, "一二三四五六七红蓝茶猫", strict=True))
 
 
 def pairs(count: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -33,48 +37,54 @@ def pairs(count: int, seed: int = 0) -> list[tuple[str, str]]:
     return found
 
 
-def write(out: Path, model: Architecture | None = None, *, steps: int = 150, joint: bool = False) -> Path:
-    """Train for some seconds and write the run folder."""
+MARIAN = MarianSettings(encoder_layers=1, decoder_layers=2, width=48, heads=4, hidden=96, head_bias=True)
+"""Post-norm, as transformers knows it."""
+
+
+@lru_cache
+def trained(settings: Architecture, steps: int, joint: bool) -> tuple[EncoderDecoderModel, tuple[Tokenizer, Tokenizer], TranslateRecipe]:
+    """Model, tokenizers and recipe."""
     torch.manual_seed(0)
-    settings = model or MarianSettings(encoder_layers=1, decoder_layers=2, width=48, heads=4, hidden=96, norm="pre")
-    learnt, held_out = pairs(600), pairs(40, seed=1)
-    kind = TokenizerSettings(kind="bpe", vocabulary=None)
-    sides = (
-        [train(iter(text for pair in learnt for text in pair), kind)] * 2
-        if joint
-        else [train(iter(side), kind) for side in zip(*learnt, strict=True)]
-    )
-    recipe = TranslateRecipe(
-        model=settings,
-        vocabulary=VocabularySettings(joint=joint),
-        objective=Seq2SeqSettings(context=32),
-        decode=BeamSettings(beams=3, tokens=48),
-    )
-    made = build_translator(recipe, sides[0].vocabulary, sides[1].vocabulary)
+    learnt, kind = pairs(600), TokenizerSettings(kind="bpe", vocabulary=None)
+    sides = list(zip(*learnt, strict=True))
     if joint:
-        made.encoder.embedding = made.decoder.embedding
+        sides = [sides[0] + sides[1]] * 2
+    source, target = (train(iter(side), kind) for side in sides)
+    recipe = TranslateRecipe(
+        model=settings, vocabulary=VocabularySettings(joint=joint), objective=Seq2SeqSettings(context=32),
+        decode=BeamSettings(beams=3, tokens=48),
+    )  # fmt: skip
+    made = build_translator(recipe, source.vocabulary, target.vocabulary)
     optimizer = torch.optim.Adam(made.parameters(), lr=0.004)
     draw = random.Random(2)
     for _ in range(steps):
         batch = draw.sample(learnt, 48)
-        source, mask = padded([[*sides[0].encode(a), sides[0].end] for a, _ in batch], sides[0].pad)
-        target, seen = padded([[sides[1].end, *sides[1].encode(b), sides[1].end] for _, b in batch], sides[1].pad)
-        states = made(source, target[:, :-1], mask)
-        total, count = cross_entropy(states, made.head.matrix, target[:, 1:].masked_fill(~seen[:, 1:], -100), bias=made.head.bias)
+        ids, mask = padded([[*source.encode(a), source.end] for a, _ in batch], source.pad)
+        said, seen = padded([[target.end, *target.encode(b), target.end] for _, b in batch], target.pad)
+        states = made(ids, said[:, :-1], mask)
+        total, count = cross_entropy(states, made.head.matrix, said[:, 1:].masked_fill(~seen[:, 1:], -100), bias=made.head.bias)
         optimizer.zero_grad()
         (total / count).backward()
         optimizer.step()
+    return made.eval(), (source, target), recipe
+
+
+def write(out: Path, model: Architecture = MARIAN, *, steps: int = 120, joint: bool = False) -> Path:
+    """Train for some seconds, once for all tests that ask for the same, and write the run folder."""
+    made, (source, target), recipe = trained(model, steps, joint)
+    held_out = pairs(40, seed=1)
     with new_folder(out, "run", extra={"task": "translate"}) as folder:
-        sides[0].save(folder / SOURCE_TOKENIZER)
-        sides[1].save(folder / TARGET_TOKENIZER)
+        source.save(folder / SOURCE_TOKENIZER)
+        target.save(folder / TARGET_TOKENIZER)
         write_json(folder / "config.json", recipe.model_dump(mode="json"))
         rows = [json.dumps({"source": a, "target": b, "where": "here"}, ensure_ascii=False) for a, b in held_out]
         (folder / "valid.jsonl").write_text("".join(row + "\n" for row in rows), encoding="utf-8")
-    artifact.write(out, made.eval(), (sides[0], sides[1]), recipe, ("en", "zh"), [a for a, _ in held_out[:3]])
+    artifact.write(out, made, (source, target), recipe, ("en", "zh"), [a for a, _ in held_out[:3]])
     return out
 
 
 def padded(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids, and where they are."""
     width = max(map(len, rows))
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     return ids, torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]

@@ -97,13 +97,17 @@ def test_it_finds_what_looking_at_everything_finds():
 def test_without_phrases_it_is_beam_search_and_with_those_that_come_by_themselves_nearly():
     sources = sentences(24, seed=10)
     plain = BeamSearch(translator(), BeamSettings(beams=4, tokens=30), begin=PAD, end=END, pad=PAD)(sources)
-    phrases = [[phrase(written(found[0].tokens[1:3]))] if place % 2 and len(found[0].tokens) > 2 else [] for place, found in enumerate(plain)]
+    phrases = [
+        [phrase(written(found[0].tokens[1:3]))] if place % 2 and len(found[0].tokens) > 2 else [] for place, found in enumerate(plain)
+    ]
     for place, (a, b) in enumerate(zip(plain, search(BeamSettings(beams=4))(sources, phrases, [30] * 24), strict=True)):
         assert b[0].score > a[0].score - 0.5
         assert phrases[place] or b[0].tokens == a[0].tokens
 
 
-@pytest.mark.parametrize("kind", [RNNSettings(layers=1, width=16), CNNSettings(layers=1, width=16, windows=(3,))], ids=lambda kind: kind.kind)
+@pytest.mark.parametrize(
+    "kind", [RNNSettings(layers=1, width=16), CNNSettings(layers=1, width=16, windows=(3,))], ids=lambda kind: kind.kind
+)
 def test_any_architecture_with_weights_at_random(kind):
     torch.manual_seed(0)
     model = build(kind, VOCABULARY, "encoder-decoder").eval()

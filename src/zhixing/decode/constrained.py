@@ -88,7 +88,9 @@ class ConstrainedSearch:
             chosen = [sources[place] for place in places]
             for group in groups(chosen, self.settings.batch, size, self.pad, device, fixed=self.fixed):
                 own = [places[sentence] for sentence in group.sentences]
-                searches = [_Sentence(self, phrases[place], beams, lengths[place], self.settings.limit(group.source.shape[1])) for place in own]
+                searches = [
+                    _Sentence(self, phrases[place], beams, lengths[place], self.settings.limit(group.source.shape[1])) for place in own
+                ]
                 self._run(group, searches, beams, size)
                 for place, search in zip(own, searches, strict=True):
                     found[place] = search.finished[: self.settings.best]
@@ -126,7 +128,9 @@ class ConstrainedSearch:
 
     def _advance(self, logs: Tensor, order: list[_Sentence | None], beams: int, step: int) -> None:
         """Give each sentence the log probabilities [R, V] of its rows."""
-        wanted = [sorted({way[0] for phrase in s.phrases for way in phrase.ways} | s.awaited | {self.end}) if s else [self.end] for s in order]
+        wanted = [
+            sorted({way[0] for phrase in s.phrases for way in phrase.ways} | s.awaited | {self.end}) if s else [self.end] for s in order
+        ]
         width = max(map(len, wanted))
         index = torch.tensor([one + [self.end] * (width - len(one)) for one in wanted], device=logs.device)
         asked = logs.gather(1, index.repeat_interleave(beams, dim=0)).tolist()

@@ -43,7 +43,9 @@ def draws(
     for group in groups(sources, batch, size, pad, model.head.matrix.device, fixed=fixed):
         seeds = [f"{settings.seed}/{list(sources[sentence])}/{number}" for sentence in group.sentences for number in range(count)]
         tokens = settings.tokens if limit is None else min(settings.tokens, limit(group.source.shape[1]))
-        rows = _draw(model, group, settings.model_copy(update={"tokens": tokens}), count, size, fixed, seeds, begin, end, list(banned), first)
+        rows = _draw(
+            model, group, settings.model_copy(update={"tokens": tokens}), count, size, fixed, seeds, begin, end, list(banned), first
+        )
         for place, sentence in enumerate(group.sentences):
             found[sentence] = rows[place * count : (place + 1) * count]
     return found

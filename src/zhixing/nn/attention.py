@@ -102,7 +102,6 @@ class CrossAttention(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
         return out
 
-
     def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
         """[B, T, D] -> how much of each place of the memory goes into each token, the mean of the heads: [B, T, S], rows that sum to one."""
         q = self.q(x).unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)  # [B, H, T, E]

@@ -52,7 +52,11 @@ def test_a_glossary_is_read_and_its_mistakes_are_named(tmp_path):
     path = tmp_path / "g.tsv"
     path.write_text("neural network\t神经网络\n\nAI\t人工智能 \nAI\t人工智能\n", encoding="utf-8")
     assert read_glossary(path) == {"neural network": "神经网络", "AI": "人工智能"}
-    for text, said in (("a\tb\nc\n", r"g.tsv:2: is not a term, a tab"), ("a\tb\na\tc\n", r"g.tsv:2: gives 'a' another"), ("\n", "holds no terms")):
+    for text, said in (
+        ("a\tb\nc\n", r"g.tsv:2: is not a term, a tab"),
+        ("a\tb\na\tc\n", r"g.tsv:2: gives 'a' another"),
+        ("\n", "holds no terms"),
+    ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=said):
             read_glossary(path)

@@ -124,7 +124,9 @@ class Search:
             model, ids, settings, count=count, begin=self.target.end, end=self.target.end, pad=self.source.pad, banned=beam.banned,
             first=beam.first, batch=max(1, beam.batch * beam.beams // count), limit=beam.limit,
         )  # fmt: skip
-        made = [[replace(one, score=beam.normed(one.score, len(one.tokens) + one.ended)) if one.tokens else one for one in row] for row in made]
+        made = [
+            [replace(one, score=beam.normed(one.score, len(one.tokens) + one.ended)) if one.tokens else one for one in row] for row in made
+        ]
         if not mbr:
             return made
         chosen = []

@@ -18,7 +18,9 @@ _END = re.compile("[。！？；…]+[”’」』》）\"')]*|[.!?]+[\"'”’)
 _CLAUSE = re.compile("[，、：；,;:]+[”’\"')]*\\s*|[.!?]+[\"'”’)\\]]*\\s+")
 _LATIN_END = re.compile(r"[A-Za-z0-9][.,;:!?)\"']*$")
 # What a line of a list, a heading or a quotation begins with; it is no business of the model's.
-_MARKER = re.compile(r"(?:(?:[-*+•·‣▪◦]|\d{1,3}[.)]|[A-Za-z][)]|[(（]\d{1,3}[)）]|#{1,6}|>+)[^\S\n]+|\d{1,3}、|（[\d一二三四五六七八九十]{1,3}）)+(?=\S)")
+_MARKER = re.compile(
+    r"(?:(?:[-*+•·‣▪◦]|\d{1,3}[.)]|[A-Za-z][)]|[(（]\d{1,3}[)）]|#{1,6}|>+)[^\S\n]+|\d{1,3}、|（[\d一二三四五六七八九十]{1,3}）)+(?=\S)"
+)
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|cf|Fig|Jr|Sr|Inc|Ltd|Co)|\b[A-Z])\.$")
 
 
