@@ -32,7 +32,7 @@ def agree(run, folder):
     greedy = ours.recipe.decode.model_copy(update={"beams": 1})
     for a, b in zip(ours(texts, greedy), theirs(texts, greedy), strict=True):
         assert a.text == b.text
-        assert a.score == pytest.approx(b.score, abs=1e-3)
+        assert a.score == pytest.approx(b.score, rel=2e-3)
     beams = zip(ours(texts), theirs(texts), strict=True)
     return sum(a.text == b.text for a, b in beams) / len(texts)
 

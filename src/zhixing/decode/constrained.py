@@ -4,7 +4,7 @@
    probable tokens, or begins any phrase that it still lacks.
 2. Hypotheses are ranked among those that have written as many tokens of phrases; the beams are shared out to these ranks (dynamic beam
    allocation: Post & Vilar 2018, arXiv 1804.06609). Beams ranked all together would never write what the model finds improbable.
-3. A phrase that a hypothesis writes of its own accord counts too, however it is cut into tokens: the bytes of the text are what is compared.
+3. A phrase that a hypothesis writes of its own accord counts too, however it is cut into tokens: bytes are what is compared.
 4. The end mark comes only where no phrase lacks, and who has just as many tokens left as its phrases need writes these. So each hypothesis
    contains them all, whatever the model thinks of them.
 

@@ -3,7 +3,7 @@
     out/
         config.json, generation_config.json, model.safetensors   for MarianMTModel or M2M100ForConditionalGeneration
         tokenizer.json, tokenizer_config.json                    the target's: PreTrainedTokenizerFast.from_pretrained(out)
-        source/                                                  the source's, which puts the end mark behind a text: from_pretrained(out/source)
+        source/                                                  the source's, with the end mark behind: from_pretrained(out/source)
         source_tokenizer.json                                    the source's as it was here, for whoever opens the folder here again
 
 transformers knows no limit that follows the source (`decode.ratio`): there, translations may have up to `decode.tokens` tokens.

@@ -103,7 +103,7 @@ class CrossAttention(nn.Module):
         return out
 
     def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, T, D] -> how much of each place of the memory goes into each token, the mean of the heads: [B, T, S], rows that sum to one."""
+        """[B, T, D] -> how much of each place of the memory goes into each token, the mean of the heads: [B, T, S], each row 1 in all."""
         q = self.q(x).unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)  # [B, H, T, E]
         scores = (q @ keys.mT).float() * self.head_width**-0.5
         if mask is not None:

@@ -18,7 +18,7 @@ EVERYTHING = Terms({}, tuple(KEPT))
         ("see https://a.io/x?y=1&z=2, or www.b.org.", ["https://a.io/x?y=1&z=2", "www.b.org"]),
         ("mail a.b+c@d-e.org now", ["a.b+c@d-e.org"]),
         ("call `f(x, 3)` twice", ["`f(x, 3)`"]),
-        ("Hello {name}, {0:.2f} of %d (%s, %(total)s, %1$d), ${HOME} {{x}}", ["{name}", "{0:.2f}", "%d", "%s", "%(total)s", "%1$d", "${HOME}", "{{x}}"]),
+        ("Hello {name}, {0:.2f} of %d (%s, %(total)s, %1$d), ${HOME} {{x}}", "{name} {0:.2f} %d %s %(total)s %1$d ${HOME} {{x}}".split()),
         ("a <b>bold</b> &nbsp; 1 < 2 and 5 % sure, 100%", ["<b>", "</b>", "&nbsp;", "1", "2", "5", "100"]),
         ("共有120个，见第3章", ["120", "3"]),
         ("nothing here", []),
