@@ -256,8 +256,9 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 def test_a_signal_in_the_middle_leaves_nothing(number, tmp_path):
     words = [sys.executable, "-m", "zhixing", "prepare", "-", "--out", str(tmp_path / "d")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not list(tmp_path.glob(".d.work/request.json")):  # waits for more text from stdin
-            assert process.poll() is None
+        process.stdin.write("more than a pipe holds\n" * 20_000)  # returns when it is being read
+        process.stdin.flush()
+        assert list(tmp_path.glob(".d.work/request.json"))
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (1, "", "zhixing: error: interrupted\n")

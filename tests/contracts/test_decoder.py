@@ -37,7 +37,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     "cnn-dilated": CNNSettings(layers=2, width=32, windows=(2, 3), dilation=2, activation="relu", tied=False),
 }
 COMPILED = ("qwen3", "gpt2", "cnn")
-"""One of a family is compiled: it takes half a minute."""
+"""One of a family is traced every time; all are compiled in the slow tests, half a minute each."""
+COMPILE = [
+    *(pytest.param(name, "aot_eager", id=f"{name}-traced") for name in COMPILED),
+    *(pytest.param(name, "inductor", id=f"{name}-compiled", marks=pytest.mark.slow) for name in ARCHITECTURES),
+]
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 
 
@@ -251,18 +255,16 @@ def test_dropout_only_in_training(settings):
 
 
 @pytest.mark.filterwarnings("default")  # the compiler touches what PyTorch itself has deprecated
-@every
-def test_compiled_equals_eager(settings):
-    model, tokens = perturbed(settings), ids(2, 16)
+@pytest.mark.parametrize(("name", "backend"), COMPILE)
+def test_compiled_equals_eager(name, backend):
+    model, tokens = perturbed(ARCHITECTURES[name]), ids(2, 16)
     if not model.repeated():
         pytest.skip("nothing here is compiled")
-    if settings not in [ARCHITECTURES[name] for name in COMPILED]:
-        pytest.skip("one of the family is compiled: it takes half a minute")
     outcomes = []
     for compiled in (False, True):
         if compiled:
             for layer in model.repeated():
-                layer.compile(fullgraph=True, dynamic=False)
+                layer.compile(backend=backend, fullgraph=True, dynamic=False)
         states, _ = model(tokens)
         loss = F.cross_entropy(model.head(states).flatten(0, 1), tokens.flatten())
         outcomes.append((states, torch.autograd.grad(loss, list(model.parameters()))))

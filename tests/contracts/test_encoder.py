@@ -41,7 +41,11 @@ ARCHITECTURES: dict[str, Architecture] = {
 }  # fmt: skip
 """By name; add a member with its settings (a few layers and a width of 32 keep the tests short)."""
 COMPILED = ("bert", "modernbert")
-"""One of a family is compiled: it takes half a minute."""
+"""One of a family is traced every time; all are compiled in the slow tests, half a minute each."""
+COMPILE = [
+    *(pytest.param(name, "aot_eager", id=f"{name}-traced") for name in COMPILED),
+    *(pytest.param(name, "inductor", id=f"{name}-compiled", marks=pytest.mark.slow) for name in ARCHITECTURES),
+]
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 LENGTHS = torch.tensor([20, 13, 1, 6])
 
@@ -256,17 +260,17 @@ def test_dropout_only_in_training(settings):
 
 
 @pytest.mark.filterwarnings("default")  # the compiler touches what PyTorch itself has deprecated
-@every
-def test_compiled_equals_eager(settings):
-    if settings not in [ARCHITECTURES[name] for name in COMPILED]:
-        pytest.skip("one of the family is compiled: it takes half a minute")
-    model, (tokens, mask) = perturbed(settings), padded(share="little")
+@pytest.mark.parametrize(("name", "backend"), COMPILE)
+def test_compiled_equals_eager(name, backend):
+    model, (tokens, mask) = perturbed(ARCHITECTURES[name]), padded(share="little")
     much = padded()
+    if not model.repeated():
+        pytest.skip("nothing here is compiled")
     outcomes = []
     for compiled in (False, True):
         if compiled:
             for layer in model.repeated():
-                layer.compile(fullgraph=True, dynamic=False)
+                layer.compile(backend=backend, fullgraph=True, dynamic=False)
         states = model(tokens, mask)[mask]
         loss = cross_entropy(model.head.transform(states), model.head.matrix, tokens[mask], bias=model.head.bias)[0]
         outcomes.append((states, torch.autograd.grad(loss, list(model.parameters()))))

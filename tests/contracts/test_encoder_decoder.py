@@ -37,7 +37,11 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 """By name; add a member with its settings (two layers and a width of 32 keep the tests short)."""
 COMPILED = ("marian",)
-"""One of a family is compiled: it takes half a minute."""
+"""One of a family is traced every time; all are compiled in the slow tests, half a minute each."""
+COMPILE = [
+    *(pytest.param(name, "aot_eager", id=f"{name}-traced") for name in COMPILED),
+    *(pytest.param(name, "inductor", id=f"{name}-compiled", marks=pytest.mark.slow) for name in ARCHITECTURES),
+]
 every = pytest.mark.parametrize("settings", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 LENGTHS = torch.tensor([9, 4, 7])
 
@@ -283,15 +287,17 @@ def test_dropout_only_in_training(settings):
 
 
 @pytest.mark.filterwarnings("default")  # the compiler touches what PyTorch itself has deprecated
-@pytest.mark.parametrize("name", COMPILED)
-def test_compiled_equals_eager(name):
+@pytest.mark.parametrize(("name", "backend"), COMPILE)
+def test_compiled_equals_eager(name, backend):
     model, tokens = perturbed(ARCHITECTURES[name]), ids(3, 8)
     source, mask = sources()
+    if not model.repeated():
+        pytest.skip("nothing here is compiled")
     outcomes = []
     for compiled in (False, True):
         if compiled:
             for layer in model.repeated():
-                layer.compile(fullgraph=True, dynamic=False)
+                layer.compile(backend=backend, fullgraph=True, dynamic=False)
         states = model(source, tokens, mask)
         loss = F.cross_entropy(model.head(states).flatten(0, 1), tokens.flatten())
         outcomes.append((states, torch.autograd.grad(loss, list(model.parameters()))))

@@ -1,5 +1,11 @@
+import pytest
+
+from zhixing.config import resolve
 from zhixing.corpus.document import Document
 from zhixing.corpus.filters import FilterSettings, Lengths
+from zhixing.corpus.pipeline import CorpusSettings
+from zhixing.corpus.supplies import named_files
+from zhixing.errors import SettingError
 
 
 def test_documents_by_length() -> None:
@@ -12,3 +18,10 @@ def test_documents_by_length() -> None:
         (3, "filter", "shorter than filter.min_characters"),
         (5, "filter", "longer than filter.max_characters"),
     ]
+
+
+@pytest.mark.parametrize("setting", ["filter.perplexity.reference", "filter.evaluation.files", "filter.c4.bad_words"])
+def test_a_setting_that_names_no_file_is_named(setting: str) -> None:
+    asked = resolve(CorpusSettings, {"filter.c4.on": True, setting: "nowhere" if "c4" in setting else ["nowhere"]})
+    with pytest.raises(SettingError, match=f"setting {setting}: .*nowhere: no such file"):
+        named_files(asked)

@@ -3,7 +3,8 @@
 The rules are those of Raffel et al. 2020 (arXiv 1910.10683, section 2.2) with the numbers of the code that made C4 (`c4_utils.py` of
 TensorFlow Datasets): only lines that end in a terminal mark and have at least five words stay, without those that speak of JavaScript,
 cookies or terms of use; pages with placeholder text, a curly bracket or a word of a given list are left out, and so are those of which
-fewer than three sentences are left. C4's search for repeated spans is `dedup.lines`, its check of the language `filter.language`.
+fewer than three sentences are left. The paper speaks of spans of three sentences that are kept once; that code keeps lines once, which
+here is `dedup.lines` with `times = 1` and `characters = 1`. Its check of the language is `filter.language`.
 
 A Chinese page ends its sentences with 。！？ and has no spaces: five words are 8.5 characters (1.7 a word). The notices that stand for
 those of cookies are ours, and count only in short lines. At least 30 % of it are Chinese characters, as in ChineseWebText (Chen et al.

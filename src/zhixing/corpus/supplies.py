@@ -35,11 +35,20 @@ class Supplies:
 
 
 def named_files(settings: CorpusSettings) -> list[Source]:
-    """The files that settings name. Raises `InputError` for one that there is not."""
+    """The files that settings name. Raises `SettingError` for one that there is not."""
     chosen = settings.filter
-    words = [chosen.c4.bad_words] if chosen.c4.on and chosen.c4.bad_words else []
-    names = [*words, *chosen.perplexity.reference, *chosen.evaluation.files]
-    return expand(names) if names else []
+    named = {
+        "c4.bad_words": [chosen.c4.bad_words] if chosen.c4.on and chosen.c4.bad_words else [],
+        "perplexity.reference": chosen.perplexity.reference,
+        "evaluation.files": chosen.evaluation.files,
+    }
+    found: list[Source] = []
+    for setting, names in named.items():
+        try:
+            found += expand(names) if names else []
+        except InputError as error:
+            raise SettingError(f"filter.{setting}", f"names a file that cannot be read: {error}") from None
+    return found
 
 
 def supplies(settings: CorpusSettings) -> Supplies:
