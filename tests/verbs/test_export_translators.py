@@ -72,6 +72,13 @@ def test_ctranslate2_takes_what_transformers_has_no_name_for(tmp_path, settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run-ctranslate2"]
 
 
+def test_an_export_is_evaluated_like_a_run(run, exported, tmp_path):
+    data = tmp_path / "t.tsv"
+    data.write_text("".join(f"{a}\t{b}\n" for a, b in translators.pairs(40, seed=8)), encoding="utf-8")
+    bleu = [zx.evaluate(model, data=[str(data)]).metrics["bleu"].value for model in (run, exported)]
+    assert bleu[0] == pytest.approx(bleu[1], abs=3)
+
+
 def test_m2m100_where_the_vocabulary_is_one(tmp_path):
     settings = MarianSettings(**SMALL, norm="pre", wavelengths="closed", position_offset=2)
     run = translators.write(tmp_path / "run", settings, steps=10, joint=True)

@@ -65,7 +65,8 @@ def write(out: Path, run: Path, translator: Translator, quantization: Quantizati
     if decode.norm != "power" or decode.stop != "usual":
         warn(f"CTranslate2 searches with decode.norm = power and decode.stop = usual, not {decode.norm} and {decode.stop}")
     with new_folder(out, "export", extra={"to": "ctranslate2", "quantization": quantization}) as folder:
-        made = description(model, model.settings, 2 * task.context, translator)
+        names, end = (translator.source.names(), translator.target.names()), translator.target.end
+        made = description(model, model.settings, 2 * task.context, names, begin=end, end=end, pad=translator.target.pad)
         made.validate()
         made.optimize(quantization=quantization)
         made.save(str(folder))
@@ -111,8 +112,20 @@ def _scored(run: Path, ours: Translator, theirs: Translator) -> Exported:
     return Exported(0, len(some), (scores[0], scores[1]), same, signature)
 
 
-def description(model: EncoderDecoderModel, settings: MarianSettings, positions: int, translator: Translator) -> Any:
-    """CTranslate2's description of a model with our weights in it (`specs.TransformerSpec`); positions: places that it has to know."""
+def description(
+    model: EncoderDecoderModel,
+    settings: MarianSettings,
+    positions: int,
+    names: tuple[list[str], list[str]],
+    *,
+    begin: int,
+    end: int,
+    pad: int,
+) -> Any:
+    """CTranslate2's description of a model with our weights in it (`specs.TransformerSpec`).
+
+    positions: places that it has to know. names: of the tokens of sources and targets, all different; begin, end, pad: ids of targets.
+    """
     from ctranslate2.specs import TransformerSpec, common_spec, transformer_spec
 
     activation, before = getattr(common_spec.Activation, _ACTIVATIONS[settings.activation]), settings.norm == "pre"
@@ -134,12 +147,11 @@ def description(model: EncoderDecoderModel, settings: MarianSettings, positions:
     if settings.head_bias:
         decoder.projection.bias = ours["head.bias"]
     made = TransformerSpec(encoder, decoder)
-    source, target = translator.source.names(), translator.target.names()
-    made.register_source_vocabulary(_filled(source, len(encoder.embeddings[0].weight)))
-    made.register_target_vocabulary(_filled(target, len(decoder.embeddings.weight)))
-    end, pad = target[translator.target.end], target[translator.target.pad]
-    made.config.unk_token = pad  # never said; a name that one vocabulary lacks would become a token of its own
-    made.config.bos_token = made.config.eos_token = made.config.decoder_start_token = end
+    made.register_source_vocabulary(_filled(names[0], len(encoder.embeddings[0].weight)))
+    made.register_target_vocabulary(_filled(names[1], len(decoder.embeddings.weight)))
+    made.config.unk_token = names[1][pad]  # never said; a name that one vocabulary lacks would become a token of its own
+    made.config.bos_token = made.config.decoder_start_token = names[1][begin]
+    made.config.eos_token = names[1][end]
     made.config.layer_norm_epsilon = settings.norm_epsilon
     return made
 

@@ -82,9 +82,9 @@ def evaluate(
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.models.shapes import EncoderModel
     from zhixing.tasks.artifact import is_classifier
-    from zhixing.tasks.translation.artifact import is_translator
+    from zhixing.tasks.translation.artifact import is_export, is_translator
 
-    if is_translator(Path(model)):
+    if is_translator(Path(model)) or is_export(Path(model)):
         return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out)
     if is_classifier(Path(model)):
         return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
