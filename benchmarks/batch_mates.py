@@ -3,7 +3,7 @@
     python benchmarks/batch_mates.py                     # a small translator that is trained for some seconds
     python benchmarks/batch_mates.py --run RUN --text FILE   # a run of one's own, and lines for it
 
-Texts and the bits of all scores are compared; each difference is counted. Terms are drawn from the sources, and asked for as they stand there.
+Texts and the bits of all scores are compared; each difference is counted. Terms are drawn from the sources, and asked for in capitals.
 """
 
 from __future__ import annotations
