@@ -101,7 +101,7 @@ def test_an_export_that_loses_too_much_is_not_written(run, exported, tmp_path):
 def test_damage_and_refusals(exported, run, tmp_path):
     with pytest.raises(SettingError, match="float32 or int8"):
         zx.export(run, to="ctranslate2", quantization="int4")
-    with pytest.raises(UserError, match="is an export for CTranslate2"):
+    with pytest.raises(UserError, match="take the run that it was made of"):
         zx.export(exported, out=tmp_path / "again", to="ctranslate2")
     recurrent = translators.write(tmp_path / "rnn", RNNSettings(layers=1, width=16, attention="multiplicative"), steps=1)
     for to in ("hf", "ctranslate2"):

@@ -14,7 +14,7 @@ import zhixing as zx
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import RNNSettings, parameters
 from zhixing.session import read_log
-from zhixing.verbs.ladder import RUNGS, fitted
+from zhixing.verbs.ladder import ENCODERS, RUNGS, fitted
 
 SMALL = {
     "model.layers": 1, "model.width": 32, "objective.context": 16, "train.batch": 4, "train.steps": 12, "train.compile": False,
@@ -42,7 +42,7 @@ def test_table_and_report(climbed):
     out, result = climbed
     assert [rung.name for rung in result.rungs] == ["ngram", "gru"]
     for rung in result.rungs:
-        assert rung.low < rung.bits_per_byte < rung.high
+        assert rung.low < rung.value < rung.high
         assert min(rung.parameters, rung.tokens, rung.tokens_per_second, rung.memory_bytes, rung.seconds) > 0
         assert f"documents:{result.documents}" in rung.signature
     assert result.rungs[1].tokens == 12 * 4 * 16
@@ -50,6 +50,7 @@ def test_table_and_report(climbed):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert "每字节比特数" in page
+    assert "5-gram" in page
     assert 'href="gru/report.html"' in page
     assert (out / "gru" / "report.html").is_file()
     assert len(list(result.lines())) == 4
@@ -71,9 +72,25 @@ def test_the_ngram_rung_is_measured_as_the_networks_are(data, climbed):
         nats += sum(model.nats(ids[: i + 1])[-1] for i in range(1, len(ids)))
         size += len(text.text.encode())
         tokens += len(ids) - 1
-    assert result.rungs[0].bits_per_byte == pytest.approx(nats / math.log(2) / size)
+    assert result.rungs[0].value == pytest.approx(nats / math.log(2) / size)
     assert report["tokens"] == tokens
     assert report["bytes"] == size
+
+
+def test_encoders_are_asked_for_the_same_hidden_tokens(data, tmp_path):
+    result = zx.ladder(data, out=tmp_path / "ladder", rungs=["lstm", "bert"], settings={**SMALL, "objective.kind": "masked"})
+    assert result.metric == "masked_accuracy"
+    assert [rung.name for rung in result.rungs] == ["lstm", "bert"]
+    hidden = []
+    for rung in result.rungs:
+        assert 0 <= rung.low <= rung.value <= rung.high <= 1
+        lines = (tmp_path / "ladder" / rung.name / "eval/valid/examples.jsonl").read_text(encoding="utf-8").splitlines()
+        hidden.append([json.loads(line)["hidden"] for line in lines])
+        assert rung.value == pytest.approx(sum(json.loads(line)["right"] for line in lines) / sum(hidden[-1]))
+    assert hidden[0] == hidden[1]
+    page = (tmp_path / "ladder" / "report.html").read_text(encoding="utf-8")
+    assert "遮蔽词元的正确率" in page
+    assert "5-gram" not in page
 
 
 def test_it_grows_and_climbs_nothing_twice(data, climbed, capsys):
@@ -95,6 +112,11 @@ def test_another_ladder_is_refused(data, climbed):
     ("given", "said"),
     [
         ({"rungs": ["lstm,bert"]}, "rungs: does not know 'bert'; there are ngram, rnn"),
+        (
+            {"rungs": ["ngram"], "settings": {"objective.kind": "masked"}},
+            "rungs: does not know 'ngram'; there are rnn, lstm, gru, cnn, bert",
+        ),
+        ({"settings": {"objective.kind": "denoise"}}, "objective.kind: = denoise has no ladder"),
         ({"settings": {"model.kind": "llama"}}, "model.kind: is what tells the rungs"),
         ({"parameters": 10_000, "settings": {"model.width": 8}}, "model.width: cannot be set together with --parameters"),
     ],
@@ -105,18 +127,21 @@ def test_what_cannot_be_is_said_before_anything_is_written(data, tmp_path, given
     assert not (tmp_path / "ladder").exists()
 
 
-@pytest.mark.parametrize("rung", [name for name in RUNGS if name != "ngram"])
-def test_sizes_are_fitted_to_a_number_of_parameters(rung):
+NETWORKS = [(rung, {}) for rung in RUNGS.values() if rung] + [(rung, {"objective.kind": "masked"}) for rung in ENCODERS.values()]
+
+
+@pytest.mark.parametrize(("rung", "objective"), NETWORKS)
+def test_sizes_are_fitted_to_a_number_of_parameters(rung, objective):
     from pydantic import TypeAdapter
 
     from zhixing.models import Architecture
 
     for wanted in (300_000, 5_000_000):
-        found = fitted(RUNGS[rung], wanted, 1000)
+        found = fitted({**rung, **objective}, wanted, 1000)
         tree = {name.removeprefix("model."): value for name, value in found.items()}
         settings = TypeAdapter(Architecture).validate_python(tree)
-        assert abs(parameters(settings, 1000) / wanted - 1) < 0.35
-        assert isinstance(settings, RNNSettings) == (rung in ("rnn", "lstm", "gru"))
+        assert abs(parameters(settings, 1000, "encoder" if objective else "decoder") / wanted - 1) < 0.35
+        assert isinstance(settings, RNNSettings) == (rung["model.kind"] == "rnn")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 1. Pairs are read together; what cannot be read as a pair is set aside and counted.
 2. The sources are translated; BLEU, chrF, TER, METEOR and the rest are made of statistics of sentences (`metrics.translation`).
-3. The same rows, sums of them for sentences of like length, say how scores depend on it.
+3. The same rows, sums of them for sentences of like length and of one domain, say how scores depend on these.
 4. The worst sentences stand side by side with their references, first in `examples.jsonl`.
 """
 
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from zhixing.config import Result
 from zhixing.console import progress, warn
-from zhixing.corpus.pairs import Pair, read
+from zhixing.corpus.pairs import Pair, TagColumns, read
 from zhixing.errors import InputError
 from zhixing.evaluate import significance
 from zhixing.evaluate.classification import Score
@@ -43,22 +44,39 @@ class TranslationResult(Result):
     metrics: dict[str, Score]
     by_length: list[dict[str, Any]]
     """Scores of sources of like length."""
+    by_domain: dict[str, dict[str, Score]] = Field(default_factory=dict)
+    """Scores of the texts of each domain, where a column says of which they are."""
 
     def lines(self) -> Iterator[str]:
         """One line a metric."""
         yield f"{self.model} on {', '.join(self.data)}: {self.texts} texts"
         for name, m in self.metrics.items():
             yield f"{name:<20} {m.value:.4f}  [{m.low:.4f}, {m.high:.4f}]  {m.signature}"
+        for domain, scores in self.by_domain.items():
+            shown = (f"{name} {m.value:.4f} [{m.low:.4f}, {m.high:.4f}]" for name, m in scores.items() if name in ("bleu", "chrf"))
+            yield f"{domain:<20} {'  '.join(shown)}"
 
 
 def evaluate_translator(
-    translator: Translator, data: Sequence[str], columns: tuple[str | None, str | None], folder: Path, name: str
+    translator: Translator,
+    data: Sequence[str],
+    columns: tuple[str | None, str | None],
+    folder: Path,
+    name: str,
+    *,
+    to: str | None = None,
+    domain_column: str | None = None,
 ) -> TranslationResult:
-    """Measure a translator on pairs and write `report.json` and `examples.jsonl`. Raises `InputError` for pairs that cannot be read."""
-    languages = translator.task.source_language, translator.task.target_language
+    """Measure a translator on pairs and write `report.json` and `examples.jsonl`. Raises `InputError` for pairs that cannot be read.
+
+    to: the language to write, where several were trained. domain_column: scores are given for each domain, and sources tagged with it where
+    the model was trained so.
+    """
+    languages = translator.task.source_language, to or translator.task.target_language
+    translator.marks.before_target(languages[1])  # raises for one that was not trained
     pairs: list[Pair] = []
     aside = 0
-    for item in read(data, languages, source_column=columns[0], target_column=columns[1]):
+    for item in read(data, languages, source_column=columns[0], target_column=columns[1], tags=TagColumns(domain_column)):
         if isinstance(item, Pair) and item.source.strip() and item.target.strip():
             pairs.append(item)
             continue
@@ -70,8 +88,7 @@ def evaluate_translator(
         raise InputError(", ".join(data), "holds no pair with two sides")
     if len(pairs) < significance.FEW:
         warn(f"only {len(pairs)} pairs: intervals by resampling so few are too narrow")
-    sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    found = evaluated(translator, sources, references, folder)
+    found = evaluated(translator, pairs, folder, to=languages[1])
     report = read_json(folder / "report.json")
     result = TranslationResult(
         model=name,
@@ -81,30 +98,57 @@ def evaluate_translator(
         set_aside=aside,
         metrics={metric: Score(**entry) for metric, entry in found.items()},
         by_length=report["by_length"],
+        by_domain=report["by_domain"],
     )
     write_json(folder / "report.json", result.model_dump())
     return result
 
 
 def evaluated(
-    translator: Translator, sources: Sequence[str], references: Sequence[str], folder: Path, about: str = ""
+    translator: Translator, pairs: Sequence[Pair], folder: Path, about: str = "", *, to: str | None = None
 ) -> dict[str, dict[str, Any]]:
     """Translate, score, and write `report.json` and `examples.jsonl`; returns {name: {value, low, high, signature}}."""
-    said: list[str] = []
-    with progress("translating", total=len(sources), unit="texts") as bar:
-        for start in range(0, len(sources), 256):
-            said += [one.text for one in translator(sources[start : start + 256])]
-            bar.advance(min(256, len(sources) - start))
-    metrics, rows = translation.measure(said, [references], translator.task.target_language, sources=sources)
+    to = to or translator.task.target_language
+    sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    said = _translated(translator, pairs, to)
+    metrics, rows = translation.measure(said, [references], to, sources=sources)
     beams = translator.recipe.decode.beams
     about = "|".join(filter(None, [about, f"model:{translator.fingerprint[:8]}|beams:{beams}|texts:{len(sources)}"]))
     found = significance.estimates(metrics, rows, about)
     report = {"texts": len(sources), "metrics": found, "by_length": by_length(metrics, rows, sources)}
+    report["by_domain"] = by_domain(metrics, rows, [pair.domain for pair in pairs], about)
     worst = translation.worst_first(metrics, rows)
     with together(folder) as place:
         write_json(place / "report.json", report)
         lines = (_example(n, sources, references, said, metrics, rows) for n in worst)
         write_text(place / "examples.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    return found
+
+
+def _translated(translator: Translator, pairs: Sequence[Pair], to: str) -> list[str]:
+    """Translations of the sources, tagged with their domains where the model knows these."""
+    groups: dict[str | None, list[int]] = {}
+    for number, pair in enumerate(pairs):
+        groups.setdefault(pair.domain if pair.domain in translator.marks.domain_marks else None, []).append(number)
+    said = [""] * len(pairs)
+    with progress("translating", total=len(pairs), unit="texts") as bar:
+        for domain, numbers in groups.items():
+            speaker = translator.speaking(to, domain)
+            for start in range(0, len(numbers), 256):
+                some = numbers[start : start + 256]
+                for number, one in zip(some, speaker([pairs[n].source for n in some]), strict=True):
+                    said[number] = one.text
+                bar.advance(len(some))
+    return said
+
+
+def by_domain(metrics: Sequence[Columns], rows: Rows, domains: Sequence[str | None], about: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Scores of the texts of each domain."""
+    of = np.array([domain or "" for domain in domains])
+    found = {}
+    for domain in sorted({domain for domain in domains if domain is not None}):
+        chosen = rows[of == domain]
+        found[domain] = significance.estimates(metrics, chosen, f"{about}|domain:{domain}|of:{len(chosen)}")
     return found
 
 

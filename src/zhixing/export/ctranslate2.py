@@ -53,8 +53,6 @@ def write(out: Path, run: Path, translator: Translator, quantization: Quantizati
     Raises `UserError` for an architecture that CTranslate2 does not know, `ZhixingError` when too much is lost.
     """
     model, task, decode = translator.model, translator.task, translator.recipe.decode
-    if not isinstance(model, EncoderDecoderModel):
-        raise UserError(f"{run}: is an export for CTranslate2 already")
     if not isinstance(model.settings, MarianSettings):
         kind = getattr(model.settings, "kind", "?")
         raise UserError(f"{run}: its model is of kind {kind}, which CTranslate2 does not know; it knows Transformers (kind marian)")
@@ -66,7 +64,7 @@ def write(out: Path, run: Path, translator: Translator, quantization: Quantizati
         warn(f"CTranslate2 searches with decode.norm = power and decode.stop = usual, not {decode.norm} and {decode.stop}")
     with new_folder(out, "export", extra={"to": "ctranslate2", "quantization": quantization}) as folder:
         names, end = (translator.source.names(), translator.target.names()), translator.target.end
-        made = description(model, model.settings, 2 * task.context, names, begin=end, end=end, pad=translator.target.pad)
+        made = description(model, model.settings, 2 * task.context, names, begin=translator.marks.start, end=end, pad=translator.target.pad)
         made.validate()
         made.optimize(quantization=quantization)
         made.save(str(folder))

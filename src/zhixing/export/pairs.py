@@ -41,8 +41,7 @@ def write(out: Path, run: Path, translator: Translator) -> Exported:
     Raises `UserError` for an architecture that the format has no name for, `ZhixingError` when the outputs differ.
     """
     model, decode, context = translator.model, translator.recipe.decode, translator.task.context
-    if not isinstance(model, EncoderDecoderModel):
-        raise UserError(f"{run}: is an export for CTranslate2; export the run itself")
+    decode = decode.model_copy(update={"first": translator.search.first or decode.first})
     settings = model.settings
     if not isinstance(settings, MarianSettings):
         kind = getattr(settings, "kind", "?")
@@ -64,7 +63,7 @@ def write(out: Path, run: Path, translator: Translator) -> Exported:
     with new_folder(out, "export", extra={"to": "hf"}) as folder:
         pretrained.save_pair(
             folder, model.float(), settings, translator.source, translator.target, context,
-            begin=translator.target.end, generation=_generation(decode, translator.target.end),
+            begin=translator.marks.start, generation=_generation(decode, translator.target.end),
         )  # fmt: skip
         _tokenizers(folder, translator, context)
         with quiet(transformers):
@@ -74,11 +73,9 @@ def write(out: Path, run: Path, translator: Translator) -> Exported:
             compare_tokens(translator.target, target)
             compare_tokens(translator.source, source)
             texts = _texts(run, translator)
-            rows = [[*translator.source.encode(text)[: context - 1], translator.source.end] for text in texts]
-            if [source(text)["input_ids"] for text in texts] != [
-                [*translator.source.encode(text), translator.source.end] for text in texts
-            ]:
-                raise ZhixingError("not exported: transformers' tokenizer does not put the end mark behind a source")
+            rows = translator.search.ids(texts)
+            if [source(text)["input_ids"] for text in texts] != rows:
+                raise ZhixingError("not exported: transformers' tokenizer does not put the same marks around a source")
             said = _translations(model, theirs, rows, decode, translator, target)
             difference, tokens = _logits(model, theirs, rows, said, translator)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -104,16 +101,16 @@ def _tokenizers(folder: Path, translator: Translator, context: int) -> None:
     target, source = translator.target, translator.source
     write_json(folder / "tokenizer_config.json", _named(target, context))
     (folder / "source").mkdir()
-    tree, end = source.to_json(), source.names()[source.end]
+    tree, names = source.to_json(), source.names()
+    around = [*translator.search.before, source.end]
+    marks = [{"SpecialToken": {"id": names[mark], "type_id": 0}} for mark in around]
+    texts = [{"Sequence": {"id": side, "type_id": 0}} for side in ("A", "B")]
     tree["post_processor"] = {
         "type": "TemplateProcessing",
-        "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": end, "type_id": 0}}],
-        "pair": [
-            {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": end, "type_id": 0}},
-            {"Sequence": {"id": "B", "type_id": 0}}, {"SpecialToken": {"id": end, "type_id": 0}},
-        ],
-        "special_tokens": {end: {"id": end, "ids": [source.end], "tokens": [end]}},
-    }  # fmt: skip
+        "single": [*marks[:-1], texts[0], marks[-1]],
+        "pair": [*marks[:-1], texts[0], marks[-1], texts[1], marks[-1]],
+        "special_tokens": {names[mark]: {"id": names[mark], "ids": [mark], "tokens": [names[mark]]} for mark in around},
+    }
     write_json(folder / "source" / "tokenizer.json", tree)
     write_json(folder / "source" / "tokenizer_config.json", _named(source, context))
 
@@ -140,7 +137,7 @@ def _translations(
 ) -> list[list[int]]:
     """Our translations of source ids. Raises `ZhixingError` unless transformers finds the same, or others that are as likely."""
     end, pad = translator.target.end, translator.source.pad
-    found = BeamSearch(ours, decode, begin=end, end=end, pad=pad)(rows)
+    found = BeamSearch(ours, decode, begin=translator.marks.start, end=end, pad=pad)(rows)
     for row, [best, *_] in zip(rows, found, strict=True):
         made = theirs.generate(
             torch.tensor([row]), attention_mask=torch.ones(1, len(row), dtype=torch.int64), return_dict_in_generate=True, output_scores=True
@@ -158,9 +155,8 @@ def _logits(
     ours: EncoderDecoderModel, theirs: Any, rows: list[list[int]], said: list[list[int]], translator: Translator
 ) -> tuple[float, int]:
     """Greatest difference of logits at the tokens of the translations, in padded rows, and how many tokens."""
-    end = translator.target.end
     source, mask = _padded(rows, translator.source.pad)
-    written, seen = _padded([[end, *text] for text in said], translator.target.pad)
+    written, seen = _padded([[translator.marks.start, *text] for text in said], translator.target.pad)
     mine = ours.head(ours(source, written, mask))
     logits = theirs(input_ids=source, attention_mask=mask.long(), decoder_input_ids=written).logits
     difference = float((mine - logits)[seen].abs().max())

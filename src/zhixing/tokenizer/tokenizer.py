@@ -34,7 +34,7 @@ def sentinel(number: int) -> tuple[str, str]:
     return f"<|span-{number}|>", f"<extra_id_{number}>"
 
 
-_OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle)\|>")
+_OURS = re.compile(r"<\|(mask|span-\d+|prefix|suffix|middle|back|to:.*|domain:.*)\|>")
 """Marks that `with_marks` may have added."""
 
 HIDDEN = "\ue000"
@@ -168,7 +168,8 @@ class Tokenizer:
     @classmethod
     def _with_marks(cls, inner: tokenizers.Tokenizer, path: Path, said: dict[str, Any]) -> Tokenizer:
         def first(names: tuple[str | None, ...]) -> str | None:
-            return next((name for name in names if name and inner.token_to_id(name) is not None), None)
+            spelled = (spelling for name in names if name for spelling in (name, HIDDEN + name))
+            return next((name for name in spelled if inner.token_to_id(name) is not None), None)
 
         # Where BERT's marks are all there, a text ends with one of them, whatever else stands unused in the vocabulary.
         bert = all(inner.token_to_id(name) is not None for name in ("[CLS]", "[SEP]", "[PAD]"))

@@ -63,6 +63,8 @@ def evaluate(
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
     source_column: Annotated[str | None, "Translators: name or 0-based number of the column of sources."] = None,
     target_column: Annotated[str | None, "Translators: name or 0-based number of the column of references."] = None,
+    domain_column: Annotated[str | None, "Translators: column of what kind of text a pair is; scores are given for each."] = None,
+    to: Annotated[str | None, "Translators: the language to write, where several were trained."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
 ) -> EvaluateResult | ClassificationResult | TranslationResult:
@@ -85,7 +87,9 @@ def evaluate(
     from zhixing.tasks.translation.artifact import is_export, is_translator
 
     if is_translator(Path(model)) or is_export(Path(model)):
-        return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out)
+        return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out, to, domain_column)
+    if to is not None or domain_column is not None:
+        raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
     if is_classifier(Path(model)):
         return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
     loaded = open_model(Path(model), device)
@@ -129,6 +133,8 @@ def _translator(
     frame: tuple[int | None, int | None],
     device: str,
     out: Path | None,
+    to: str | None,
+    domain_column: str | None,
 ) -> TranslationResult:
     """Evaluate a translator."""
     from zhixing.evaluate.translations import evaluate_translator
@@ -138,7 +144,8 @@ def _translator(
         raise SettingError("data", f"is needed: {model} is a translator, so name the pairs to evaluate it on")
     if frame != (None, None):
         raise SettingError("window", "and stride are for language models; a translator sees what it was trained to see")
-    return evaluate_translator(Translator.open(model, device), data, columns, out or model / "eval" / folder_name(data), str(model))
+    translator, folder = Translator.open(model, device), out or model / "eval" / folder_name(data)
+    return evaluate_translator(translator, data, columns, folder, str(model), to=to, domain_column=domain_column)
 
 
 def _classifier(

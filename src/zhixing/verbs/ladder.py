@@ -1,7 +1,8 @@
 """The verb `ladder`: one kind of model after the other on the same text, and one table of what each has learnt.
 
 1. A rung is a kind of model: an n-gram model, which only counts, and networks, each of which is an ordinary run of `pretrain` in a folder
-   of its own under the ladder's. It is trained in a process of its own, so that the memory it needs is its own too.
+   of its own under the ladder's. It is trained in a process of its own, so that the memory it needs is its own too. With
+   `objective.kind=masked` the rungs are encoders, which are to say what stood at hidden tokens; it is the same tokens for all.
 2. All get the same minutes. How large each is, the plan decides as for any run; or all get about the same number of parameters.
 3. All are evaluated on the same documents, and tabled, plotted and reported.
 
@@ -35,7 +36,15 @@ RUNGS: dict[str, dict[str, Any]] = {
     "gpt2": {"model.kind": "gpt2"},
     "llama": {"model.kind": "llama"},
 }
-"""From the oldest to the newest, each with the settings that make it."""
+"""Decoders from the oldest to the newest, each with the settings that make it."""
+ENCODERS: dict[str, dict[str, Any]] = {
+    **{name: RUNGS[name] for name in ("rnn", "lstm", "gru", "cnn")},
+    "bert": {"model.kind": "bert"},
+    "modernbert": {"model.kind": "modernbert"},
+}
+"""The same for encoders."""
+METRICS = {"bits_per_byte": RUNGS, "masked_accuracy": ENCODERS}
+"""What is measured of which rungs."""
 NGRAM = "ngram"
 ORDER, NGRAM_TOKENS = 5, 20_000_000
 """Order of the n-gram model, and the tokens that it counts at most: 20 million take about 4 GiB."""
@@ -46,7 +55,8 @@ class RungResult(Result):
     """One rung of the ladder."""
 
     name: str
-    bits_per_byte: float
+    value: float
+    """Of the ladder's metric."""
     low: float
     high: float
     signature: str
@@ -66,6 +76,8 @@ class LadderResult(Result):
     """What `ladder` returns; also `result.json` of its folder."""
 
     out: str
+    metric: str
+    """bits_per_byte of decoders, masked_accuracy of encoders."""
     minutes: float
     parameters: int | None
     documents: int
@@ -73,11 +85,12 @@ class LadderResult(Result):
 
     def lines(self) -> Iterator[str]:
         """The table for the terminal."""
-        yield f"{'rung':<8}{'bits per byte':>15}  {'interval':<18}{'parameters':>11}{'tokens/s':>10}{'memory':>10}{'time':>14}"
+        said = self.metric.replace("_", " ")
+        yield f"{'rung':<10}{said:>16}  {'interval':<18}{'parameters':>11}{'tokens/s':>10}{'memory':>10}{'time':>14}"
         for r in self.rungs:
             interval = f"[{r.low:.4f}, {r.high:.4f}]"
             size, speed, memory = count(r.parameters), count(r.tokens_per_second), human_bytes(r.memory_bytes)
-            yield f"{r.name:<8}{r.bits_per_byte:>15.4f}  {interval:<18}{size:>11}{speed:>10}{memory:>10}{duration(r.seconds):>14}"
+            yield f"{r.name:<10}{r.value:>16.4f}  {interval:<18}{size:>11}{speed:>10}{memory:>10}{duration(r.seconds):>14}"
         yield f"report: {Path(self.out) / 'report.html'}"
 
 
@@ -88,7 +101,7 @@ def ladder(
     minutes: Annotated[float | None, "Minutes for each rung; 5 when neither they nor train.steps are given."] = None,
     parameters: Annotated[int | None, "Parameters that each network shall have, about; default: what suits its minutes."] = None,
     rungs: Annotated[
-        list[str] | None, "Which kinds of model, as in ngram,lstm: ngram, rnn, lstm, gru, cnn, gpt2, llama. Default: all."
+        list[str] | None, "Which kinds of model, as in ngram,lstm: ngram, rnn, lstm, gru, cnn, gpt2, llama; bert, modernbert. Default: all."
     ] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
@@ -96,10 +109,13 @@ def ladder(
 ) -> LadderResult:
     """Train one kind of model after the other on the same text for the same time, and say what each has learnt.
 
+    Decoders, or with objective.kind=masked encoders.
+
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
     chosen, data, out = gather(config, settings), Path(data), Path(out)
-    wanted = _wanted(rungs)
+    metric = _metric(str(chosen.get("objective.kind", "causal")))
+    wanted = _wanted(rungs, METRICS[metric])
     if minutes is None and "train.steps" not in chosen:
         minutes = 5.0
     for name in chosen:
@@ -129,22 +145,42 @@ def ladder(
             elif name == NGRAM:
                 _count_ngrams(data, out / name)
             else:
-                _train(name, data, out / name, minutes, parameters, device, chosen)
-        return _finish(out, minutes or 0.0, parameters)
+                _train(METRICS[metric][name], data, out / name, minutes, parameters, device, chosen)
+        return _finish(out, metric, minutes or 0.0, parameters)
 
 
-def _wanted(rungs: Sequence[str] | None) -> list[str]:
-    names = list(RUNGS) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in RUNGS]:
-        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(RUNGS)}")
+def _metric(objective: str) -> str:
+    """What a ladder of models for this objective measures. Raises `SettingError` for one without a ladder."""
+    from zhixing.objectives import SHAPES
+
+    match SHAPES.get(objective, "decoder"):  # what there is not is refused by the first run
+        case "decoder":
+            return "bits_per_byte"
+        case "encoder":
+            return "masked_accuracy"
+    raise SettingError("objective.kind", f"= {objective} has no ladder; causal and infill have one of decoders, masked one of encoders")
+
+
+def _wanted(rungs: Sequence[str] | None, known: Mapping[str, Any]) -> list[str]:
+    names = list(known) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(known)}")
     if not names:
-        raise SettingError("rungs", f"names none; there are {', '.join(RUNGS)}")
-    return [name for name in RUNGS if name in names]
+        raise SettingError("rungs", f"names none; there are {', '.join(known)}")
+    return [name for name in known if name in names]
 
 
-def _train(name: str, data: Path, run: Path, minutes: float | None, parameters: int | None, device: str, chosen: Mapping[str, Any]) -> None:
-    """Run `pretrain` in a process of its own, to its end."""
-    given = {**RUNGS[name], **chosen}
+def _train(
+    rung: Mapping[str, Any],
+    data: Path,
+    run: Path,
+    minutes: float | None,
+    parameters: int | None,
+    device: str,
+    chosen: Mapping[str, Any],
+) -> None:
+    """Run `pretrain` in a process of its own, to its end. `rung`: the settings that make it."""
+    given, name = {**rung, **chosen}, run.name
     if parameters is not None and not (run / MANIFEST).is_file():
         from zhixing.store import Store
 
@@ -172,9 +208,10 @@ def fitted(given: Mapping[str, Any], wanted: int, vocabulary: int) -> dict[str, 
     from pydantic import TypeAdapter
 
     from zhixing.models import Architecture, parameters
+    from zhixing.objectives import SHAPES
     from zhixing.train.size import HEAD, proportions
 
-    kind = str(given["model.kind"])
+    kind, shape = str(given["model.kind"]), SHAPES[str(given.get("objective.kind", "causal"))]
     fixed = {name.removeprefix("model."): value for name, value in given.items() if name.startswith("model.")}
     step = HEAD // 2
 
@@ -182,7 +219,7 @@ def fitted(given: Mapping[str, Any], wanted: int, vocabulary: int) -> dict[str, 
         tree = {"tied": False, **fixed, **proportions(kind, width)}
         if "heads" in tree:
             tree["heads"] = max(1, width // HEAD) if width % HEAD == 0 else width // step
-        return parameters(TypeAdapter[Architecture](Architecture).validate_python(tree), vocabulary), tree
+        return parameters(TypeAdapter[Architecture](Architecture).validate_python(tree), vocabulary, shape), tree
 
     low, high = 1, 128  # in steps: the numbers grow with the width
     while high - low > 1:
@@ -217,7 +254,7 @@ def _count_ngrams(data: Path, out: Path) -> None:
     signature = f"bits_per_byte|v1|order:{ORDER}|tok:{tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
     result = RungResult(
         name=NGRAM,
-        bits_per_byte=estimate.value,
+        value=estimate.value,
         low=estimate.low,
         high=estimate.high,
         signature=signature,
@@ -246,12 +283,12 @@ def _ngram_row(model: Any, tokenizer: Tokenizer, text: str) -> tuple[float, int,
     return float(nats.sum()), len(nats), len(text.encode("utf-8")), len(text)
 
 
-def _finish(out: Path, minutes: float, parameters: int | None) -> LadderResult:
+def _finish(out: Path, metric: str, minutes: float, parameters: int | None) -> LadderResult:
     """Table and report of all rungs that are finished."""
     from zhixing.evaluate.report import write_ladder_report
 
     found, documents = [], 0
-    for name in RUNGS:
+    for name in METRICS[metric]:
         run = out / name
         if not (run / RESULT).is_file():
             continue
@@ -262,11 +299,9 @@ def _finish(out: Path, minutes: float, parameters: int | None) -> LadderResult:
             continue
         report = read_json(run / EVALUATION)
         documents = int(report["documents"])
-        metric = report["metrics"]["bits_per_byte"]
         same = {key: result[key] for key in ("parameters", "tokens", "tokens_per_second", "memory_bytes", "seconds")}
-        scores = {"bits_per_byte": metric["value"], "low": metric["low"], "high": metric["high"], "signature": metric["signature"]}
-        found.append(RungResult(name=name, run=str(run), **same, **scores))
-    whole = LadderResult(out=str(out), minutes=minutes, parameters=parameters, documents=documents, rungs=found)
+        found.append(RungResult(name=name, run=str(run), **same, **report["metrics"][metric]))
+    whole = LadderResult(out=str(out), metric=metric, minutes=minutes, parameters=parameters, documents=documents, rungs=found)
     write_json(out / RESULT, whole.model_dump())
     write_ladder_report(out)
     return whole

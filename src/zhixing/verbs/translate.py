@@ -73,6 +73,8 @@ def translate(
     temperature: Annotated[float, "With --sample and --mbr: the higher, the more varied."] = 1.0,
     seed: Annotated[int, "With --sample and --mbr: seed of the draws."] = 0,
     align: Annotated[bool, "Say which words stand for which; --out then is JSON lines."] = False,
+    to: Annotated[str | None, "The language to write, where the model was trained on several."] = None,
+    domain: Annotated[str | None, "The kind of text, where the model was trained on several."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> TranslateResult:
     """Translate texts, or files of any size line by line.
@@ -96,7 +98,7 @@ def translate(
     from zhixing.tasks.translation.terms import KEPT, Terms, read_glossary
 
     began = time.perf_counter()
-    translator = Translator.open(model, device)
+    translator = Translator.open(model, device).speaking(to, domain)
     search = translator.recipe.decode
     beams = search.beams if beams is None else beams
     drawn = None
@@ -121,7 +123,7 @@ def translate(
             out=None, translations=rows,
         )  # fmt: skip
     assert in_ is not None and out is not None
-    return _file(translator, manner, model, Path(in_), Path(out))
+    return _file(translator, manner, model, Path(in_), Path(out), domain)
 
 
 def _row(source: str, one: Translation) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def _line(one: Translation, *, aligned: bool) -> str:
     return json.dumps({"translation": one.text, "score": one.score, **_aligned(one)}, ensure_ascii=False)
 
 
-def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path) -> TranslateResult:
+def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
     from zhixing.console import progress
     from zhixing.corpus.sources import STDIN
     from zhixing.resume import resumed
@@ -152,6 +154,7 @@ def _file(translator: Translator, manner: Manner, model: Path, source: Path, out
         raise InputError(source, "no such file")
     request = {
         "model": translator.fingerprint, "in": str(source.absolute()), "manner": _told(manner),
+        "to": translator.to, "domain": domain,
         "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
     }  # fmt: skip
     began, cut, forced = time.perf_counter(), 0, 0

@@ -8,8 +8,8 @@ alignment.py which pairs do not translate each other, by what the corpus itself 
 report.py    all of it over a corpus, with line numbers
 """
 
-from zhixing.corpus.pairs.pair import Pair, PairSettings
+from zhixing.corpus.pairs.pair import Pair, PairSettings, TagColumns
 from zhixing.corpus.pairs.reading import read
 from zhixing.corpus.pairs.report import Examined, examine
 
-__all__ = ["Examined", "Pair", "PairSettings", "examine", "read"]
+__all__ = ["Examined", "Pair", "PairSettings", "TagColumns", "examine", "read"]

@@ -89,7 +89,7 @@ def fault(pair: Pair, languages: tuple[str, str], settings: PairSettings, usual:
         other = _share(second, letters[0]), _share(first, letters[1])
         if all(there > 0.5 > here for there, here in zip(other, own, strict=True)):
             return "swapped"
-        if _strange(source, letters[0], first) or _strange(target, letters[1], second):
+        if strange(source, first) or strange(target, second):
             return "script"
     if same and not settings.copies and len(_WORDS.findall(source)) >= 2:
         return "copy"
@@ -100,9 +100,9 @@ def fault(pair: Pair, languages: tuple[str, str], settings: PairSettings, usual:
     return None
 
 
-def _strange(text: str, letters: list[str], own: re.Pattern[str]) -> bool:
+def strange(text: str, own: re.Pattern[str]) -> bool:
     """Whether a text is not in its script: names, code and formulas stay in Latin letters, a sentence of four words does not."""
-    latin = script("en")
+    letters, latin = _LETTERS.findall(text), script("en")
     if own.pattern == LATIN:
         return len(letters) >= 2 and _share(own, letters) < 0.1
     if sum(own.match(letter) is not None for letter in letters) >= 2:  # code in Latin letters may stand around a few words

@@ -22,11 +22,33 @@ class Pair:
     file: str
     line: int
     """1-based line, row or unit in the file."""
+    domain: str | None = None
+    """What kind of text it is, where a column says so."""
+    languages: tuple[str, str] | None = None
+    """Those of this pair, where columns say so."""
+    made: bool = False
+    """Whether its source is a model's translation of its target."""
 
     @property
     def where(self) -> str:
         """`file:line` for messages."""
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class TagColumns:
+    """Columns that say more of a pair than its texts: names or 0-based numbers."""
+
+    domain: str | None = None
+    source_language: str | None = None
+    target_language: str | None = None
+
+    def __bool__(self) -> bool:
+        return any(self.named())
+
+    def named(self) -> tuple[str | None, str | None, str | None]:
+        """The columns in order."""
+        return self.domain, self.source_language, self.target_language
 
 
 class PairSettings(Settings):

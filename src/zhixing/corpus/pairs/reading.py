@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +23,7 @@ from zhixing.corpus import fetch, tables
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.encoding import BROKEN, broken, decode, lines
 from zhixing.corpus.opening import Peeked, Unpacked, opened
-from zhixing.corpus.pairs.pair import LANGUAGE, Pair
+from zhixing.corpus.pairs.pair import LANGUAGE, Pair, TagColumns
 from zhixing.corpus.pairs.shift import first_shift
 from zhixing.corpus.sources import PACKED, STDIN, kind, packing_of
 from zhixing.errors import InputError, MissingPackage, SettingError
@@ -33,6 +35,7 @@ SOURCES, TARGETS = ("source", "src"), ("target", "tgt", "translation", "trg")
 """Names under which columns are looked for, besides those of the languages."""
 MAX_LINE = 1_000_000
 MAX_EXPANSION = 200
+_HALF = re.compile("[\ud800-\udfff]")
 _FORMATS = (".tsv", ".csv", ".jsonl", ".parquet", ".tmx", ".po", ".mo", ".txt")
 
 
@@ -43,8 +46,12 @@ def read(
     targets: Sequence[str] = (),
     source_column: str | int | None = None,
     target_column: str | int | None = None,
+    tags: TagColumns = TagColumns(),  # noqa: B008
 ) -> Iterator[Item]:
     """Pairs of all names in order. `languages` are codes such as ("en", "zh"); `targets` are files aligned with `names`, one each.
+
+    tags: columns that say of which domain a pair is, and in which languages; where only one language has a column, the other is as in
+    `languages`.
 
     Raises `InputError` for what cannot be read, or holds no pair at all.
     """
@@ -55,7 +62,7 @@ def read(
         raise InputError(", ".join(targets), f"{len(targets)} files of targets are given for {len(names)} of sources")
     for number, name in enumerate(names):
         found, first = 0, None
-        for item in _one(name, targets[number] if targets else None, languages, (source_column, target_column)):
+        for item in _one(name, targets[number] if targets else None, languages, (source_column, target_column), tags):
             found += isinstance(item, Pair)
             first = first or (item if isinstance(item, Dropped) else None)
             yield item
@@ -64,8 +71,11 @@ def read(
             raise InputError(name, f"holds no sentence pair{why}")
 
 
-def _one(name: str, target: str | None, languages: tuple[str, str], columns: tuple[str | int | None, str | int | None]) -> Iterator[Item]:
+def _one(
+    name: str, target: str | None, languages: tuple[str, str], columns: tuple[str | int | None, str | int | None], tags: TagColumns
+) -> Iterator[Item]:
     if target is not None:
+        _refuse_tags(name, tags)
         yield from aligned(name, target)
         return
     if fetch.remote(name):
@@ -74,26 +84,55 @@ def _one(name: str, target: str | None, languages: tuple[str, str], columns: tup
     if not path.is_file():
         both = [_beside(path, language) for language in languages]
         if both[0] and both[1]:
+            _refuse_tags(name, tags)
             yield from aligned(str(both[0]), str(both[1]))
             return
         what = "is a folder; name its files" if path.is_dir() else "no such file"
         raise InputError(name, f"{what}, nor are there two files {path.name}.{languages[0]} and {path.name}.{languages[1]}")
     _, _, suffix = kind(path.name)
+    if suffix in (".tmx", ".po", ".mo"):
+        _refuse_tags(name, tags)
     match suffix:
         case ".tmx":
             yield from _tmx(name, languages)
         case ".po" | ".mo":
             yield from _catalogue(path, suffix)
         case ".parquet":
-            yield from _parquet(name, languages, columns)
+            yield from _parquet(name, languages, columns, tags)
         case ".jsonl" | ".ndjson" | ".json":
-            yield from _objects(name, languages, columns)
+            yield from _objects(name, languages, columns, tags)
         case ".csv":
-            yield from _table(name, "csv", languages, columns)
+            yield from _table(name, "csv", languages, columns, tags)
         case ".tsv" | ".txt" | "":
-            yield from _table(name, "tsv", languages, columns)
+            yield from _table(name, "tsv", languages, columns, tags)
         case _:
             raise InputError(name, f"files of type {suffix} hold no pairs that can be read; {', '.join(_FORMATS)} are, also packed")
+
+
+def _refuse_tags(name: str, tags: TagColumns) -> None:
+    if column := next((column for column in tags.named() if column is not None), None):
+        raise InputError(name, f"has no columns, and so none named {column}; tables and JSON lines may have it")
+
+
+def _tagged(item: Item, cells: Sequence[Any], languages: tuple[str, str]) -> Item:
+    """A pair with what its tag columns say: domain and languages, None for what has no column."""
+    if isinstance(item, Dropped):
+        return item
+    domain, *spoken = (None if cell is None else str(cell).strip() for cell in cells)
+    for cell in (domain, *spoken):
+        if cell == "":
+            return Dropped(item.file, item.line, "read", "its domain or language is blank", item.source[:200])
+    if domain is not None and (len(domain) > 40 or not domain.isprintable() or "|" in domain):
+        return Dropped(item.file, item.line, "read", "its domain is no name of at most 40 letters", domain[:200])
+    for language in spoken:
+        if language is not None and not LANGUAGE.fullmatch(language):
+            return Dropped(
+                item.file, item.line, "read", f"its language is no code such as en or zh but {language[:20]!r}", item.source[:200]
+            )
+    both = (spoken[0] or languages[0], spoken[1] or languages[1]) if any(spoken) else None
+    if both is not None and both[0] == both[1]:
+        return Dropped(item.file, item.line, "read", f"both its sides are in {both[0]}", item.source[:200])
+    return replace(item, domain=domain, languages=both)
 
 
 def _beside(path: Path, language: str) -> Path | None:
@@ -142,6 +181,8 @@ def _pair(file: str, number: int, source: Any, target: Any) -> Item:
             return Dropped(
                 file, number, "read", f"its {side} has bytes that are not in the file's encoding", text.replace(BROKEN, "\ufffd")[:200]
             )
+        if _HALF.search(text):
+            return Dropped(file, number, "read", f"its {side} has half of a surrogate pair, which no encoding can write", ascii(text)[:200])
     return Pair(source, target, file, number)
 
 
@@ -175,9 +216,14 @@ def _columns(
 
 
 def _table(
-    name: str, form: Literal["csv", "tsv"], languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None]
+    name: str,
+    form: Literal["csv", "tsv"],
+    languages: tuple[str, str],
+    wanted: tuple[str | int | None, str | int | None],
+    tags: TagColumns,
 ) -> Iterator[Item]:
     places: tuple[int, int] | None = None
+    others: list[int | None] = []
     for number, row in _rows(name, form):
         if isinstance(row, str):
             yield Dropped(name, number, "read", f"not a readable row ({row})")
@@ -187,12 +233,31 @@ def _table(
             continue
         if places is None:
             places, header = _columns(f"{name}:{number}", row, languages, wanted)
-            if header:
+            others, named = _places(f"{name}:{number}", row, tags)
+            if header or named:
                 continue
-        if max(places) >= len(row):
+        if max(*places, *(place for place in others if place is not None)) >= len(row):
             yield Dropped(name, number, "read", f"has only {len(row)} column{'s' * (len(row) > 1)}", "\t".join(row)[:200])
         else:
-            yield _pair(name, number, row[places[0]], row[places[1]])
+            pair = _pair(name, number, row[places[0]], row[places[1]])
+            yield _tagged(pair, [None if place is None else row[place] for place in others], languages) if tags else pair
+
+
+def _places(where: str, names: Sequence[str], tags: TagColumns) -> tuple[list[int | None], bool]:
+    """Where tag columns stand, and whether one of them was found by its name. Raises `InputError` where one is not there."""
+    known = [name.strip().lower() for name in names]
+    found, named = list[int | None](), False
+    for column in tags.named():
+        if column is None:
+            found.append(None)
+        elif column.strip().lower() in known:
+            found.append(known.index(column.strip().lower()))
+            named = True
+        elif column.isdecimal() and int(column) < len(names):
+            found.append(int(column))
+        else:
+            raise InputError(where, f"no column {column}; its columns are {', '.join(name.strip()[:30] for name in names[:12])}")
+    return found, named
 
 
 def _rows(name: str, form: Literal["csv", "tsv"]) -> Iterator[tuple[int, list[str] | str]]:
@@ -205,7 +270,7 @@ def _rows(name: str, form: Literal["csv", "tsv"]) -> Iterator[tuple[int, list[st
         yield number, f"longer than {MAX_LINE} characters" if line is None else line.split("\t")
 
 
-def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None]) -> Iterator[Item]:
+def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None], tags: TagColumns) -> Iterator[Item]:
     """JSON lines: {"source", "target"}, {"en", "zh"}, or the hub's {"translation": {"en", "zh"}}."""
     for number, line, start in text_lines(name):
         if line is not None and not line.strip():
@@ -216,7 +281,7 @@ def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | No
             yield Dropped(name, number, "read", f"not a readable JSON object ({error!s:.60})", start)
             continue
         if isinstance(record, dict) and isinstance(record.get("translation"), dict):
-            record = record["translation"]
+            record = {**record, **record["translation"]}
         if not isinstance(record, dict):
             yield Dropped(name, number, "read", f"is a JSON {type(record).__name__}, not an object", start)
             continue
@@ -229,10 +294,13 @@ def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | No
                     f"{name}:{number}", f"has none of the fields {', '.join(fields)}; its fields are {', '.join(map(str, record))[:100]}"
                 )
             sides.append(record[field])
-        yield _pair(name, number, *sides)
+        if missing := [column for column in tags.named() if column is not None and column not in record]:
+            raise InputError(f"{name}:{number}", f"has no field {missing[0]}; its fields are {', '.join(map(str, record))[:100]}")
+        cells = [None if column is None else record[column] for column in tags.named()]
+        yield _tagged(_pair(name, number, *sides), cells, languages) if tags else _pair(name, number, *sides)
 
 
-def _parquet(name: str, languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None]) -> Iterator[Item]:
+def _parquet(name: str, languages: tuple[str, str], wanted: tuple[str | int | None, str | int | None], tags: TagColumns) -> Iterator[Item]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -244,12 +312,16 @@ def _parquet(name: str, languages: tuple[str, str], wanted: tuple[str | int | No
                 raise InputError(
                     name, f"no columns {' and '.join(languages)}, or source and target; its columns are {', '.join(names[:12])}"
                 )
-            columns = [names[place] for place in places]
+            others, _ = _places(name, names, tags)
+            columns = list(dict.fromkeys(names[place] for place in (*places, *others) if place is not None))
             number = 0
             for batch in table.iter_batches(batch_size=1024, columns=columns):
-                for one, other in zip(*(batch.column(column).to_pylist() for column in columns), strict=True):
+                cells = {column: batch.column(column).to_pylist() for column in columns}
+                for row in range(batch.num_rows):
                     number += 1
-                    yield _pair(name, number, one, other)
+                    pair = _pair(name, number, cells[names[places[0]]][row], cells[names[places[1]]][row])
+                    said = [None if place is None else cells[names[place]][row] for place in others]
+                    yield _tagged(pair, said, languages) if tags else pair
     except (pa.ArrowException, OSError) as error:
         raise InputError(name, f"is not a readable Parquet file ({error!s:.80})") from None
 
@@ -330,7 +402,7 @@ def _catalogue(path: Path, suffix: str) -> Iterator[Item]:
             catalogue = read_po(file, abort_invalid=True) if suffix == ".po" else read_mo(file)
     except OSError as error:
         raise InputError(path, f"cannot be read ({reason(error) if error.errno else error!s:.80})") from None
-    except (PoFileError, ValueError, UnicodeError, LookupError) as error:
+    except (PoFileError, ValueError, UnicodeError, LookupError, struct.error) as error:
         raise InputError(path, f"is not a readable {suffix[1:].upper()} file ({' '.join(str(error).split()):.80})") from None
     for number, message in enumerate(catalogue, start=1):
         if not message.id:

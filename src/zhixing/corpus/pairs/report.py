@@ -84,7 +84,7 @@ def examine(items: Iterable[Pair | Dropped], languages: tuple[str, str], setting
     usual = faults.usual_ratio(pairs[:: max(1, len(pairs) // 20_000)])
     kept = []
     for pair in pairs:
-        if kind := faults.fault(pair, languages, settings, usual):
+        if kind := faults.fault(pair, pair.languages or languages, settings, usual):
             leave_out(kind, pair, faults.KINDS[kind])
         else:
             kept.append(pair)
@@ -114,6 +114,8 @@ def examine(items: Iterable[Pair | Dropped], languages: tuple[str, str], setting
         },
         "alignment_judged": doubtful is not None,
         "files": dict(Counter(pair.file for pair in kept)),
+        "domains": dict(Counter(pair.domain for pair in kept if pair.domain is not None).most_common()),
+        "languages": dict(Counter("-".join(pair.languages) for pair in kept if pair.languages is not None).most_common()),
         "characters": {side: sum(len(getattr(pair, side)) for pair in kept) for side in ("source", "target")},
         **_repeated(kept),
         "chinese": {side: _chinese(getattr(pair, side) for pair in kept) for side in ("source", "target")},

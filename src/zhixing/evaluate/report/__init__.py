@@ -6,6 +6,7 @@ from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.ladder import write_ladder_report
+from zhixing.evaluate.report.pairs import write_pairs_report
 from zhixing.evaluate.report.run import write_run_report
 from zhixing.evaluate.report.score import write_score_report
 from zhixing.evaluate.report.statistics import write_statistics_report
@@ -18,6 +19,7 @@ __all__ = [
     "write_evaluation_report",
     "write_labelled_report",
     "write_ladder_report",
+    "write_pairs_report",
     "write_run_report",
     "write_score_report",
     "write_statistics_report",

@@ -18,13 +18,20 @@ NAMES = {
     "cnn": ("gated convolutions", "门控卷积网络"),
     "gpt2": ("GPT-2", "GPT-2"),
     "llama": ("Llama", "Llama"),
+    "bert": ("BERT", "BERT"),
+    "modernbert": ("ModernBERT", "ModernBERT"),
 }
+_METRICS = {
+    "bits_per_byte": ("bits per byte", "每字节比特数", "fewer are better", "越小越好", min),
+    "masked_accuracy": ("share of hidden tokens that are found", "遮蔽词元的正确率", "more is better", "越大越好", max),
+}
+"""What is measured, in both languages; which is better, and how the best is found."""
 
 
 def write_ladder_report(folder: Path) -> None:
     """Write `report.html` beside the `result.json` of a ladder."""
     body = [
-        section("Bits per byte", "每字节比特数", lambda: _plot(read(folder, "result.json"))),
+        section("What each has learnt", "各自学到多少", lambda: _plot(read(folder, "result.json"))),
         section("The rungs", "各级模型", lambda: _table(read(folder, "result.json"))),
     ]
     write_text(
@@ -34,11 +41,12 @@ def write_ladder_report(folder: Path) -> None:
 
 def _plot(result: dict[str, Any]) -> str:
     rungs = result["rungs"]
-    best = min(rungs, key=lambda rung: float(rung["bits_per_byte"]))["name"] if rungs else ""
-    drawn = plots.intervals([(r["name"], r["bits_per_byte"], r["low"], r["high"]) for r in rungs], accented=best)
+    name, name_zh, better, better_zh, best_of = _METRICS[result["metric"]]
+    best = best_of(rungs, key=lambda rung: float(rung["value"]))["name"] if rungs else ""
+    drawn = plots.intervals([(r["name"], r["value"], r["low"], r["high"]) for r in rungs], accented=best)
     minutes = result["minutes"]
-    english = f"Bits per byte of {result['documents']:,} validation documents, with 95 % intervals; fewer are better."
-    chinese = f"{result['documents']:,} 篇验证文档的每字节比特数及 95% 置信区间；越小越好。"
+    english = f"{name.capitalize()} of {result['documents']:,} validation documents, with 95 % intervals; {better}."
+    chinese = f"{result['documents']:,} 篇验证文档的{name_zh}及 95% 置信区间；{better_zh}。"
     if minutes:
         english, chinese = f"{english} Every network had {minutes:g} minutes.", f"{chinese}每个网络训练 {minutes:g} 分钟。"
     return figure(drawn, english, chinese)
@@ -53,7 +61,7 @@ def _table(result: dict[str, Any]) -> str:
     rows = [
         [
             _name(r["name"]),
-            f"{r['bits_per_byte']:.4f}",
+            f"{r['value']:.4f}",
             f"{r['low']:.4f} – {r['high']:.4f}",
             count(r["parameters"]),
             count(r["tokens"]),
@@ -65,7 +73,7 @@ def _table(result: dict[str, Any]) -> str:
     ]
     head = [
         ("model", "模型"),
-        ("bits per byte", "每字节比特数"),
+        _METRICS[result["metric"]][:2],
         ("95 % interval", "95% 区间"),
         ("parameters", "参数"),
         ("tokens read", "读过的词元"),
@@ -77,4 +85,5 @@ def _table(result: dict[str, Any]) -> str:
         "Of the 5-gram model, the parameters are the n-grams it has counted, and the time is that of counting them.",
         "5 元语法的“参数”为其统计到的 n 元组数目，用时为统计所需时间。",
     )
-    return table(head, rows) + f"<p class=soft>{note}</p>"
+    counted = any(r["name"] == "ngram" for r in result["rungs"])
+    return table(head, rows) + (f"<p class=soft>{note}</p>" if counted else "")

@@ -15,6 +15,7 @@ are in `recipe.json`; its golden translations are those that CTranslate2 made wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,13 +29,14 @@ from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
 from zhixing.decode.beam import BeamSettings, Hypothesis
-from zhixing.errors import ArtifactError, InputError
+from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tasks.translation import engines
 from zhixing.tasks.translation.alignment import Link, attention, links, moved
 from zhixing.tasks.translation.engines import CTranslate2
+from zhixing.tasks.translation.marks import Marks
 from zhixing.tasks.translation.recipe import TranslateRecipe
 from zhixing.tasks.translation.search import Manner, Search
 from zhixing.tasks.translation.sentences import cut
@@ -67,6 +69,8 @@ class Task(Settings):
     source_tokenizer: str
     target_tokenizer: str
     golden: tuple[Golden, ...]
+    marks: Marks | None = None
+    """What stands around the texts; None: a mark of the end alone."""
     engine: Literal["own", "ctranslate2"] = "own"
     """What computes the translations."""
     quantization: str | None = None
@@ -103,10 +107,13 @@ class Translator:
         task: Task,
         device: torch.device,
     ) -> None:
-        self.model = model.to(device).eval() if isinstance(model, EncoderDecoderModel) else model
+        self.engine = model.to(device).eval() if isinstance(model, EncoderDecoderModel) else model
         self.source, self.target = tokenizers
         self.recipe, self.task, self.device = recipe, task, device
-        self.search = Search(self.model, self.source, self.target, task.context)
+        self.marks = task.marks or Marks.plain((task.source_language, task.target_language), self.source, self.target)
+        self.to = task.target_language
+        tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
+        self.search = Search(self.engine, self.source, self.target, task.context, self.marks.start, *tags)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
@@ -131,7 +138,8 @@ class Translator:
         weights = path / (engines.WEIGHTS if exported else WEIGHTS)
         if not weights.is_file() or sha256(weights) != task.weights:
             raise ArtifactError(path, f"is damaged: the bytes of {weights.name} do not match their SHA-256")
-        model = CTranslate2(path, tokenizers, task.quantization, target) if exported else _model(weights, recipe, tokenizers)
+        rows = task.marks.rows if task.marks else (tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+        model = CTranslate2(path, tokenizers, task.quantization, target) if exported else _model(weights, recipe, rows)
         made = cls(model, tokenizers, recipe, task, target)
         made._check(path)
         return made
@@ -142,6 +150,13 @@ class Translator:
             if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE[self.task.engine]:
                 what = f"translates {golden.source[:40]!r} otherwise than when it was made; weights, tokenizers or a library have changed"
                 raise ArtifactError(path, what)
+
+    @property
+    def model(self) -> EncoderDecoderModel:
+        """The model itself. Raises `UserError` for an export, in which another engine has it."""
+        if not isinstance(self.engine, EncoderDecoderModel):
+            raise UserError("an export for CTranslate2 can be translated with; for anything else take the run that it was made of")
+        return self.engine
 
     @property
     def fingerprint(self) -> str:
@@ -159,7 +174,7 @@ class Translator:
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
         found = self.search([piece.text for one in cuts for piece in one.pieces], manner)
         linked = self._linked([piece.text for one in cuts for piece in one.pieces], found) if manner.align else None
-        spaced = self.task.target_language.split("-")[0] not in _UNSPACED
+        spaced = self.to.split("-")[0] not in _UNSPACED
         results, start = [], 0
         for one in cuts:
             mine = slice(start, start + len(one.pieces))
@@ -173,11 +188,19 @@ class Translator:
         return results
 
     def _linked(self, pieces: Sequence[str], found: Sequence[Sequence[Hypothesis]]) -> list[list[Link]]:
-        assert isinstance(self.model, EncoderDecoderModel)  # the search knows the engine
         ids, said = self.search.ids(pieces), [hypotheses[0].tokens for hypotheses in found]
-        weights = attention(self.model, ids, said, begin=self.target.end, pad=self.source.pad)
+        weights = attention(self.model, ids, said, begin=self.marks.start, pad=self.source.pad)
         both = self.source, self.target
-        return [links(matrix, row[:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
+        tags = len(self.search.before)
+        return [links(matrix[:, tags:], row[tags:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
+
+    def speaking(self, to: str | None, domain: str | None = None) -> Translator:
+        """The same model, asked for another language, or for a kind of text. Raises `SettingError` for one that was not trained."""
+        other = copy(self)
+        other.to = to or self.to
+        tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
+        other.search = Search(self.engine, self.source, self.target, self.task.context, self.marks.start, *tags)
+        return other
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on, and its lines kept: as many empty ones, as far indented."""
@@ -191,10 +214,10 @@ class Translator:
         return len(text) < self.task.context // 4 or len(self.source.encode(text)) < self.task.context
 
 
-def _model(weights: Path, recipe: TranslateRecipe, tokenizers: tuple[Tokenizer, Tokenizer]) -> EncoderDecoderModel:
-    """The model of a recipe with its weights."""
+def _model(weights: Path, recipe: TranslateRecipe, rows: tuple[int, int]) -> EncoderDecoderModel:
+    """The model of a recipe with its weights; rows: of its embeddings."""
     with torch.device("meta"):
-        model = build_translator(recipe, tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+        model = build_translator(recipe, *rows)
     try:
         values = safetensors.torch.load_file(weights)
         if recipe.vocabulary.joint:
@@ -227,6 +250,7 @@ def write(
     recipe: TranslateRecipe,
     languages: tuple[str, str],
     golden: Sequence[str],
+    marks: Marks | None = None,
 ) -> Task:
     """Write weights and `task.json` of a trained model, which lies on the CPU, into its run folder."""
     weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
@@ -242,6 +266,7 @@ def write(
         source_tokenizer=tokenizers[0].fingerprint,
         target_tokenizer=tokenizers[1].fingerprint,
         golden=(),
+        marks=marks,
     )
     said = Translator(model, tokenizers, recipe, task, torch.device("cpu"))(golden)
     pairs = tuple(Golden(source=text, target=one.text, score=one.score) for text, one in zip(golden, said, strict=True))

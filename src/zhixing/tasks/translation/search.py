@@ -56,19 +56,24 @@ class Manner:
 class Search:
     """What a translator searches with."""
 
-    def __init__(self, model: EncoderDecoderModel | CTranslate2, source: Tokenizer, target: Tokenizer, context: int) -> None:
+    def __init__(
+        self, model: EncoderDecoderModel | CTranslate2, source: Tokenizer, target: Tokenizer, context: int, begin: int,
+        before: Sequence[int] = (), first: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        """begin: the token before the first of a translation. before, first: marks that a source and a translation begin with."""
         self.model, self.source, self.target, self.context = model, source, target, context
+        self.begin, self.before, self.first = begin, tuple(before), tuple(first)
         self._speller: Speller | None = None
 
     def ids(self, pieces: Sequence[str]) -> list[list[int]]:
-        """Source ids, the end mark behind."""
-        return [[*row, self.source.end] for row in self.source.encode_batch(pieces)]
+        """Source ids, their marks around them."""
+        return [[*self.before, *row, self.source.end] for row in self.source.encode_batch(pieces)]
 
     def __call__(self, pieces: Sequence[str], manner: Manner) -> list[list[Hypothesis]]:
         """The hypotheses of each piece, best first. Raises `SettingError` for a manner that the engine does not know."""
         beam, ids = manner.beam, self.ids(pieces)
         banned = tuple(sorted({self.target.pad, *beam.banned} - {self.target.end}))
-        beam = beam.model_copy(update={"banned": banned, "tokens": min(beam.tokens, 2 * self.context)})
+        beam = beam.model_copy(update={"banned": banned, "tokens": min(beam.tokens, 2 * self.context), "first": self.first or beam.first})
         if isinstance(self.model, CTranslate2):
             for name, asked in (("glossary", manner.terms), ("sample", manner.sample), ("mbr", manner.mbr), ("align", manner.align)):
                 if asked:
@@ -76,7 +81,7 @@ class Search:
             return self.model.search(ids, beam)
         if manner.mbr or manner.sample is not None:
             return self._drawn(self.model, ids, beam, manner.sample, manner.mbr)
-        begin, end, pad = self.target.end, self.target.end, self.source.pad
+        begin, end, pad = self.begin, self.target.end, self.source.pad
         found = BeamSearch(self.model, beam, begin=begin, end=end, pad=pad)(ids)
         return found if manner.terms is None else self._with_terms(self.model, pieces, ids, found, beam, manner.terms)
 
@@ -97,7 +102,7 @@ class Search:
             return found
         settings = beam.model_copy(update={"banned": (*beam.banned, *self._speller.stray)})
         again = ConstrainedSearch(
-            model, settings, begin=self.target.end, end=self.target.end, pad=self.source.pad, spelled=self._speller.spelled
+            model, settings, begin=self.begin, end=self.target.end, pad=self.source.pad, spelled=self._speller.spelled
         )
         found, places = list(found), list(lacking)
         lengths = [len(found[place][0].tokens) for place in places]
@@ -121,7 +126,7 @@ class Search:
         count = mbr or beam.best
         settings = (sample or MBR_DRAWS).model_copy(update={"tokens": beam.tokens})
         made = draws(
-            model, ids, settings, count=count, begin=self.target.end, end=self.target.end, pad=self.source.pad, banned=beam.banned,
+            model, ids, settings, count=count, begin=self.begin, end=self.target.end, pad=self.source.pad, banned=beam.banned,
             first=beam.first, batch=max(1, beam.batch * beam.beams // count), limit=beam.limit,
         )  # fmt: skip
         made = [

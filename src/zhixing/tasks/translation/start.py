@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
 
 from zhixing.corpus.pairs import Pair
+from zhixing.corpus.split import draw
 from zhixing.models import build
 from zhixing.models.shapes import EncoderDecoderModel
-from zhixing.objectives.seq2seq import Ends, Seq2Seq
+from zhixing.objectives.seq2seq import Seq2Seq
 from zhixing.pairs import Pairs, PairWriter
+from zhixing.tasks.translation.marks import UNTAGGED, Marks
 from zhixing.tasks.translation.recipe import TranslateRecipe
+from zhixing.tokenizer.sampling import Sampler
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
@@ -21,24 +24,33 @@ SOURCE_TOKENIZER, TARGET_TOKENIZER = "source_tokenizer.json", "tokenizer.json"
 _BATCH = 1024
 
 
-def ends(source: Tokenizer, target: Tokenizer) -> Ends:
-    """The marks around both sides: a decoder begins with the mark of an end, as after a text before."""
-    return Ends(source_end=source.end, start=target.end, end=target.end, source_pad=source.pad, pad=target.pad)
+def write(folder: Path, part: str, pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer, marks: Marks, seed: int = 0) -> None:
+    """Write the token ids of pairs, with the marks before them, into a folder, from which `objective` reads them in any later process.
 
-
-def write(folder: Path, part: str, pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> None:
-    """Write the token ids of pairs into a folder, from which `open_pairs` reads them in any later process."""
+    seed: decides which training pairs go without the tag of their domain.
+    """
     with PairWriter(folder, part, source.vocabulary, target.vocabulary) as writer:
         for start in range(0, len(pairs), _BATCH):
             batch = pairs[start : start + _BATCH]
             sources = source.encode_batch([pair.source for pair in batch])
-            for one, other in zip(sources, target.encode_batch([pair.target for pair in batch]), strict=True):
-                writer.add(one, other)
+            for pair, one, other in zip(batch, sources, target.encode_batch([pair.target for pair in batch]), strict=True):
+                if not one or not other:  # an empty side stays one, and is left out
+                    writer.add(one, other)
+                    continue
+                untagged = part == "train" and draw(f"{pair.source}/{pair.target}", seed) < UNTAGGED
+                before = marks.before_source(pair.languages, None if untagged else pair.domain, made=pair.made)
+                after = marks.before_target(pair.languages[1] if pair.languages else None)
+                writer.add([*before, *one], [*after, *other])
 
 
-def objective(folder: Path, part: str, recipe: TranslateRecipe, marks: Ends) -> Seq2Seq:
-    """The batches of one part."""
-    return Seq2Seq(Pairs.open(folder, part), recipe.objective, recipe.train.seed if part == "train" else 0, marks)
+def objective(folder: Path, part: str, recipe: TranslateRecipe, marks: Marks, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
+    """The batches of one part. Raises `SettingError` where the tokenizers cannot be varied in the way that is asked for."""
+    train, words = part == "train", recipe.vocabulary
+    recut = None
+    if train and (words.alpha or words.dropout):
+        one, other = (Sampler(side, alpha=words.alpha, dropout=words.dropout) for side in (source, target))
+        recut = one, other
+    return Seq2Seq(Pairs.open(folder, part), recipe.objective, recipe.train.seed if train else 0, marks.ends(source, target), recut)
 
 
 def build_translator(recipe: TranslateRecipe, source_vocabulary: int, vocabulary: int) -> EncoderDecoderModel:
@@ -48,11 +60,13 @@ def build_translator(recipe: TranslateRecipe, source_vocabulary: int, vocabulary
     return model
 
 
-def begin(recipe: TranslateRecipe, source: Tokenizer, target: Tokenizer, device: torch.device) -> State:
-    """A training before its first step, its weights drawn from the recipe's seed."""
+def begin(recipe: TranslateRecipe, marks: Marks, device: torch.device, fill: Callable[[EncoderDecoderModel], None] | None = None) -> State:
+    """A training before its first step, its weights drawn from the recipe's seed; `fill` puts in those of another model."""
     torch.manual_seed(recipe.train.seed)
     with torch.device(device):
-        model = build_translator(recipe, source.vocabulary, target.vocabulary)
+        model = build_translator(recipe, *marks.rows)
+    if fill is not None:
+        fill(model)
     return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)
 
 

@@ -23,14 +23,16 @@ def usual_size(pairs: int) -> int:
     return round(max(1024.0, min(32_000.0, 24 * math.sqrt(pairs))) / 64) * 64
 
 
-def tokenizers(pairs: Sequence[Pair], settings: VocabularySettings) -> tuple[Tokenizer, Tokenizer]:
-    """Tokenizers of sources and targets; the same one twice where they are joint."""
+def tokenizers(
+    pairs: Sequence[Pair], settings: VocabularySettings, known: tuple[Tokenizer | None, Tokenizer | None] = (None, None)
+) -> tuple[Tokenizer, Tokenizer]:
+    """Tokenizers of sources and targets, those that are not `known` trained; the same one twice where they are joint."""
     size = settings.size or usual_size(len(pairs))
     sides = [[pair.source for pair in pairs], [pair.target for pair in pairs]]
-    if settings.joint:
+    if settings.joint and known == (None, None):
         both = _train(list(chain(*sides)), settings, size)
         return both, both
-    source, target = (_train(side, settings, size) for side in sides)
+    source, target = (one or _train(side, settings, size) for one, side in zip(known, sides, strict=True))
     return source, target
 
 
