@@ -74,6 +74,8 @@ def write(out: Path, run: Path, translator: Translator) -> Exported:
             compare_tokens(translator.source, source)
             texts = _texts(run, translator)
             rows = translator.search.ids(texts)
+            texts = [text for text, row in zip(texts, rows, strict=True) if len(row) <= context]  # what does not fit is cut before
+            rows = translator.search.ids(texts)
             if [source(text)["input_ids"] for text in texts] != rows:
                 raise ZhixingError("not exported: transformers' tokenizer does not put the same marks around a source")
             said = _translations(model, theirs, rows, decode, translator, target)
