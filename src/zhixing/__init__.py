@@ -43,8 +43,8 @@ VERBS = (
     "get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score",
     "ladder", "export",
 )  # fmt: skip
-TASKS = {"finetune": ("classify", "translate")}
-"""Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`."""
+TASKS = {"finetune": ("classify", "translate"), "ladder": ("classify",)}
+"""Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`; `ladder` stands also alone."""
 _ELSEWHERE = {
     "open_model": "checkpoint",
     "Predictor": "predict",
@@ -91,7 +91,8 @@ sys.modules[__name__].__class__ = _FrontDoor
 
 def __getattr__(name: str) -> object:
     if name in TASKS:
-        return import_module(f"zhixing.verbs.{name}")
+        package = import_module(f"zhixing.verbs.{name}")
+        return getattr(package, name, package)
     if name in VERBS:
         return getattr(import_module(f"zhixing.verbs.{name}"), name)
     if name in _ELSEWHERE:

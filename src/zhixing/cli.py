@@ -3,7 +3,7 @@
     positional parameter      argument               keyword-only parameter    --option
     Annotated[T, "help"]      its help               settings                  dotted.key=value words; --settings lists them
     return value              lines, or with --json exactly one JSON object on stdout
-    a verb with tasks         zhixing VERB TASK, a function of its package each
+    a verb with tasks         zhixing VERB TASK, a function of its package each; without a task, the function of its own name, if any
 
 Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input. A user's mistake is one line on stderr.
 """
@@ -97,10 +97,17 @@ def run(words: Sequence[str]) -> int:
     verb, rest = _known(words[0], VERBS, "command"), list(words[1:])
     if verb not in TASKS:
         return _command(verb, rest)
+    if _has_own(verb) and (not rest or rest[0] not in TASKS[verb]):
+        return _command(verb, rest)
     if not rest or rest[0] in ("-h", "--help"):
         print(_tasks(verb))
         return 0
     return _command(f"{verb} {_known(rest[0], TASKS[verb], 'task')}", rest[1:])
+
+
+def _has_own(verb: str) -> bool:
+    """Whether a verb with tasks is a command without one, too: `zhixing ladder`."""
+    return hasattr(import_module(f"zhixing.verbs.{verb}"), verb)
 
 
 def _known(word: str, names: Sequence[str], what: str) -> str:
@@ -226,7 +233,7 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tasks.translation.recipe import TranslateRecipe
 
         return TranslateRecipe
-    if verb == "finetune classify":
+    if verb in ("finetune classify", "ladder classify"):
         from zhixing.tasks.recipe import ClassifyRecipe
 
         return ClassifyRecipe

@@ -6,6 +6,7 @@ import torch
 
 from zhixing.models import (
     Architecture,
+    BagSettings,
     BertSettings,
     CNNSettings,
     Encoder,
@@ -38,6 +39,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "cnn": CNNSettings(layers=2, width=32, windows=(5,), tied=False),
     "cnn-text": CNNSettings(layers=1, width=32, windows=(3, 4, 9), activation="relu"),
     "cnn-dilated": CNNSettings(layers=2, width=32, windows=(3,), dilation=3),
+    "bag": BagSettings(width=32, ngrams=4, buckets=997),
 }  # fmt: skip
 """By name; add a member with its settings (a few layers and a width of 32 keep the tests short)."""
 COMPILED = ("bert", "modernbert")
@@ -90,7 +92,7 @@ def gradients(model: EncoderModel, value: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_every_kind_of_this_shape_is_here():
-    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert", "rnn", "cnn"}
+    assert {settings.kind for settings in ARCHITECTURES.values()} >= {"bert", "modernbert", "rnn", "cnn", "bag"}
     assert {settings.kind for settings in ARCHITECTURES.values()} <= set(kinds("encoder"))
 
 
@@ -117,7 +119,7 @@ def test_flops_are_six_for_each_matrix_number_and_attention(settings):
     matrices = sum(p.numel() for p in [*model.encoder.trunk.parameters(), *model.head.transform.parameters()] if p.ndim == 2)
     seen = {"modernbert": 2 * 16 + 2 * 7, "modernbert-biases": 2 * 16 + 5}  # a token and three, or two, on either side
     of_layers = next((seen[name] for name, known in ARCHITECTURES.items() if known == settings and name in seen), 2 * 16)
-    of_layers = 0 if isinstance(settings, RNNSettings | CNNSettings) else of_layers
+    of_layers = 0 if isinstance(settings, RNNSettings | CNNSettings | BagSettings) else of_layers
     assert flops_per_token(settings, VOCABULARY, 16, "encoder") == 6 * (matrices + 32 * VOCABULARY) + 12 * 32 * of_layers
 
 

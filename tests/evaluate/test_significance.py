@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from zhixing.evaluate.bounds import wilson
 from zhixing.evaluate.resampling import BLOCKS, blocks, resampled
-from zhixing.evaluate.significance import differences, estimates, interval, intervals, mcnemar, paired, paired_all, wilson
+from zhixing.evaluate.significance import differences, estimates, interval, intervals, mcnemar, paired, paired_all
 from zhixing.metrics import classification, probabilities, regression
 from zhixing.metrics.bits import BitsPerByte
 
@@ -141,12 +142,12 @@ def test_intervals_of_all_kinds_cover(family):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "least"), [(200, 0.93), (50, 0.90)])  # of 50 texts PR-AUC has 0.908, log loss 0.926, MCC 0.928
+@pytest.mark.parametrize(("count", "least"), [(200, 0.93), (50, 0.93)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_intervals_of_all_kinds_cover_as_stated(family, count, least):
     covered = share_covered(*FAMILIES[family], trials=2000, count=count)
     assert (covered >= least).all(), covered
-    assert (covered <= 0.97).all(), covered
+    assert (covered <= 0.975).all(), covered  # of 50 texts: Wilson 0.966, macro F1 0.971
 
 
 def alarms(test, trials, count=100, resamples=400):
@@ -249,7 +250,7 @@ def test_what_verbs_print(capsys):
     found = estimates(LABELS, rows, "texts:60")
     assert list(found) == ["accuracy", "f1_macro", "mcc"]
     assert found["accuracy"]["signature"] == "accuracy|v1|texts:60|interval:wilson95"
-    assert found["f1_macro"]["signature"] == "f1_macro|v1|0/0:0|texts:60|interval:bootstrap95"
+    assert found["f1_macro"]["signature"] == "f1_macro|v1|0/0:0|texts:60|interval:bootstrap-logit95"
     compared = differences(LABELS, rows, rows, test="permutation")
     assert compared["mcc"]["signature"] == "mcc|v1|0/0:0|test:approximate-randomisation|resamples:2000"
     one_class = probabilities.rows(np.zeros(5, int), np.full((5, 2), 0.5))

@@ -43,6 +43,12 @@ def test_synonyms(tmp_path):
     synonyms = read_synonyms(tmp_path / "s.tsv")
     found = {vary("a Quick one", AugmentSettings(replace=0.99), synonyms, str(i)) for i in range(40)}
     assert {"a fast one", "a speedy one"} <= found
+    (tmp_path / "c.tsv").write_text("quick\tfast, speedy\n好\t不错、很棒，佳\n", encoding="utf-8")
+    synonyms = read_synonyms(tmp_path / "c.tsv")
+    assert synonyms["quick"] == ["fast", "speedy"]
+    assert synonyms["佳"] == ["好", "不错", "很棒"]
+    found = {vary("天气好", AugmentSettings(replace=0.99), synonyms, str(i)) for i in range(40)}
+    assert {"天气不错", "天气很棒", "天气佳"} <= found
     (tmp_path / "bad.tsv").write_text("a\tb\nalone\n")
     with pytest.raises(InputError, match=r"bad\.tsv:2: has only one word"):
         read_synonyms(tmp_path / "bad.tsv")

@@ -14,7 +14,7 @@ import zhixing as zx
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import RNNSettings, parameters
 from zhixing.session import read_log
-from zhixing.verbs.ladder import ENCODERS, RUNGS, fitted
+from zhixing.verbs.ladder.language import ENCODERS, RUNGS, fitted
 
 SMALL = {
     "model.layers": 1, "model.width": 32, "objective.context": 16, "train.batch": 4, "train.steps": 12, "train.compile": False,

@@ -3,10 +3,10 @@
 1. The metric scores the summed statistics of resamples (`resampling`), whose spread is its interval; a metric that needs the rows
    themselves (`SetMetric`) gets the rows and their counts.
 2. Two systems are compared on the same resamples (paired bootstrap), or by swapping their outputs (approximate randomisation).
-3. Resamples of few examples scatter too little. Intervals and p-values are widened as from the normal to Student's distribution, and by
-   sqrt(N / (N - 1)) (the expanded percentile interval, Hesterberg 2015).
-4. A rate (each example right or wrong) gets Wilson's interval (1927), which is honest also when all are right, and on request McNemar's
-   test (1947).
+3. Resamples of few examples scatter too little. Intervals (`bounds`) and p-values are widened as from the normal to Student's distribution,
+   and by sqrt(N / (N - 1)) (Hesterberg 2015).
+4. What a metric says of itself (a rate, a mean, a score between two numbers) chooses its interval; a rate gets McNemar's test (1947) on
+   request.
 
 `estimates` and `differences` do all this for several metrics at once, and give what verbs print.
 """
@@ -22,12 +22,13 @@ import numpy as np
 from scipy import special
 
 from zhixing.console import warn
+from zhixing.evaluate import bounds
 from zhixing.evaluate.resampling import RESAMPLES, SEED, Pairs, blocks, resampled, resampled_pairs, swapped_pairs
-from zhixing.metrics import AnyMetric, Rate, Rows, SetMetric
+from zhixing.metrics import AnyMetric, Bounded, Mean, Rate, Rows, SetMetric
 
 FEW = 20
 """Examples below which an interval by resampling is too narrow to be trusted."""
-_SET_COUNTS, _LEAST, _ENOUGH = 5_000_000, 150, 300
+_SET_COUNTS, _LEAST = 5_000_000, 150
 # A `SetMetric` looks at every row of every resample. Of very many rows it gets fewer resamples; where these are too few for quantiles,
 # their standard deviation is used.
 
@@ -78,7 +79,7 @@ def intervals(
 ) -> list[Estimate]:
     """`interval` of several metrics on the same resamples."""
     drawn: list[list[Rows]] = [[] for _ in metrics]
-    summed = [(m, drawn[i]) for i, m in enumerate(metrics) if not isinstance(m, Rate | SetMetric)]
+    summed = [(m, drawn[i]) for i, m in enumerate(metrics) if not isinstance(m, Rate | Mean | SetMetric)]
     sets = [(m, drawn[i]) for i, m in enumerate(metrics) if isinstance(m, SetMetric)]
     for kinds, counts in resampled(blocks(rows, seed), resamples, seed) if summed else ():
         totals = counts @ kinds
@@ -90,38 +91,17 @@ def intervals(
     estimated = []
     for one, scored in zip(metrics, drawn, strict=True):
         observed = value(one, rows)
-        low, high = wilson(one.hits(rows), level) if isinstance(one, Rate) else _bounds(np.concatenate(scored), len(rows), level)
+        match one:
+            case Rate():
+                low, high = bounds.wilson(one.hits(rows), level)
+            case Mean():
+                low, high = bounds.hall(one.each(rows), level)
+            case Bounded():
+                low, high = bounds.between(observed, np.concatenate(scored), one.bounds, len(rows), level)
+            case _:
+                low, high = bounds.percentiles(np.concatenate(scored), len(rows), level)
         estimated.append(Estimate(observed, low, high))
     return estimated
-
-
-def _bounds(scored: Rows, count: int, level: float) -> tuple[float, float]:
-    """The expanded percentile interval of resampled scores; those that do not exist in a resample are left out."""
-    defined = scored[np.isfinite(scored)]
-    if not len(defined):
-        return math.nan, math.nan
-    student = -special.stdtrit(max(1, count - 1), (1 - level) / 2)
-    half = float(_spread(count) * student)
-    if len(defined) < _ENOUGH:
-        middle, deviation = float(defined.mean()), float(defined.std())
-        return middle - half * deviation, middle + half * deviation
-    tail = float(special.ndtr(-half))
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _spread(count: int) -> float:
-    return math.sqrt(count / max(1, count - 1))
-
-
-def wilson(hits: Rows, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of the rate of N outcomes, 0 or 1 each."""
-    if not len(hits):
-        return math.nan, math.nan
-    z, count, rate = float(-special.ndtri((1 - level) / 2)), len(hits), float(hits.mean())
-    middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)
-    return max(0.0, middle - half) if rate > 0 else 0.0, min(1.0, middle + half) if rate < 1 else 1.0
 
 
 def paired(
@@ -166,7 +146,7 @@ def paired_all(
                 if not isinstance(metric, Rate):
                     raise ValueError(f"McNemar's test is for rates, which {metric.name} is none of")
                 p = mcnemar(metric.hits(a), metric.hits(b))
-        low, high = _bounds(drawn, count, level)
+        low, high = bounds.percentiles(drawn, count, level)
         found.append(Difference(score_a, score_b, observed, low, high, p))
     return found
 
@@ -175,14 +155,14 @@ def _share(drawn: Rows, observed: float) -> float:
     """How many of the drawn differences, and the observed one itself, are at least as large as that one."""
     defined = drawn[np.isfinite(drawn)]
     slack = 1e-12 * max(1.0, abs(observed))  # equal but for rounding is equal
-    if len(defined) < _ENOUGH and abs(observed) > slack:
+    if len(defined) < bounds.ENOUGH and abs(observed) > slack:
         return float(2 * special.ndtr(-abs(observed) / max(slack, float(np.sqrt((defined**2).mean())))))
     return float((np.abs(defined) >= abs(observed) - slack).sum() + 1) / (len(defined) + 1)
 
 
 def _widened(p: float, count: int) -> float:
     """A p-value by resampling N examples, as Student's distribution would have it."""
-    return float(2 * special.stdtr(max(1, count - 1), special.ndtri(p / 2) / _spread(count)))
+    return float(2 * special.stdtr(max(1, count - 1), special.ndtri(p / 2) / bounds.spread(count)))
 
 
 def _drawn(
@@ -235,11 +215,21 @@ def estimates(
     found = {}
     for metric, estimate in zip(metrics, intervals(metrics, rows, resamples, seed), strict=True):
         if math.isfinite(estimate.value):
-            method = "wilson95" if isinstance(metric, Rate) else "bootstrap95"
-            found[metric.name] = {**asdict(estimate), "signature": _signed(metric, about, f"interval:{method}")}
+            found[metric.name] = {**asdict(estimate), "signature": _signed(metric, about, f"interval:{_method(metric)}")}
         else:
             _missing(metric)
     return found
+
+
+def _method(metric: AnyMetric) -> str:
+    match metric:
+        case Rate():
+            return "wilson95"
+        case Mean():
+            return "hall95"
+        case Bounded():
+            return "bootstrap-logit95"
+    return "bootstrap95"
 
 
 def differences(

@@ -7,7 +7,8 @@ resampled rows, and no metric needs code of its own for either.
    the metrics that read them.
 2. Most metrics are a function of the sum of the rows: `Metric.score`. The few that are not, because they rank the examples among each other
    (ROC-AUC, Spearman), score whole sets of rows, each row standing in a set so many times: `SetMetric.score_sets`.
-3. Where each example is simply right or wrong, the metric says so (`hits`), and gets the intervals and tests made for rates.
+3. Where each example is simply right or wrong, the metric says so (`hits`), and gets the intervals and tests made for rates; where it is
+   the mean of a number of each example (`each`), or lies between two numbers (`bounds`), it gets the interval made for that.
 4. Metrics with rows of their own (BLEU, TER) are put side by side into one matrix and resampled together (`side_by_side`).
 """
 
@@ -66,6 +67,25 @@ class Rate(Metric, Protocol):
 
     def hits(self, rows: Rows) -> Rows:
         """1 for each example that is right, 0 for the others, of those that count (which the gold side alone decides)."""
+        ...
+
+
+@runtime_checkable
+class Mean(Metric, Protocol):
+    """The mean of a number of each example."""
+
+    def each(self, rows: Rows) -> Rows:
+        """[N, K] -> [N]."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Named, Protocol):
+    """A score that lies between two numbers."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that it can be."""
         ...
 
 

@@ -111,6 +111,7 @@ class Averaged:
     quantity: Quantity
     average: Average
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def name(self) -> str:
@@ -140,6 +141,7 @@ class OfClass:
     place: int
     """The class's number."""
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def name(self) -> str:
@@ -164,6 +166,7 @@ class Matthews:
     name: str = "mcc"
     signature: str = "mcc|v1|0/0:0"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (-1.0, 1.0)
 
     def score(self, totals: Rows) -> Rows:
         """[..., K] -> [...]."""

@@ -68,6 +68,10 @@ class LogLoss:
         """[..., K] -> [...]."""
         return ratio(totals[..., NATS], totals[..., ONE])
 
+    def each(self, rows: Rows) -> Rows:
+        """[N, K] -> [N]."""
+        return rows[:, NATS]
+
 
 @dataclass(frozen=True)
 class Brier:
@@ -80,6 +84,10 @@ class Brier:
     def score(self, totals: Rows) -> Rows:
         """[..., K] -> [...]."""
         return ratio(totals[..., BRIER], totals[..., ONE])
+
+    def each(self, rows: Rows) -> Rows:
+        """[N, K] -> [N]."""
+        return rows[:, BRIER]
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,7 @@ class Area:
     bins: int = BINS
     """Of the rows, which it does not use."""
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def name(self) -> str:

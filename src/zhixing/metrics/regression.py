@@ -43,6 +43,10 @@ class Error:
         """[..., 8] -> [...]."""
         return ratio(totals[..., SQUARED if self.name == "mse" else ABSOLUTE], totals[..., ONE])
 
+    def each(self, rows: Rows) -> Rows:
+        """[N, 8] -> [N]."""
+        return rows[:, SQUARED if self.name == "mse" else ABSOLUTE]
+
 
 @dataclass(frozen=True)
 class Pearson:
@@ -51,6 +55,7 @@ class Pearson:
     name: str = "pearson"
     signature: str = "pearson|v1"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (-1.0, 1.0)
 
     def score(self, totals: Rows) -> Rows:
         """[..., 8] -> [...]."""
@@ -70,6 +75,7 @@ class Spearman:
     name: str = "spearman"
     signature: str = "spearman|v1|ties:mean"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (-1.0, 1.0)
 
     def score_sets(self, rows: Rows, counts: Rows) -> Rows:
         """Rows [N, 8], counts [R, N] -> [R]."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from zhixing.errors import SettingError
 from zhixing.models import bert, cnn, gpt2, llama, marian, modernbert, rnn
+from zhixing.models.bag import BagEncoder, BagSettings
 from zhixing.models.bert import BertEncoder, BertSettings
 from zhixing.models.cnn import CNNDecoder, CNNEncoder, CNNSettings
 from zhixing.models.gpt2 import GPT2Decoder, GPT2Settings
@@ -34,6 +35,7 @@ from zhixing.models.shapes import (
 
 __all__ = [
     "Architecture",
+    "BagSettings",
     "BertSettings",
     "CNNSettings",
     "Decoder",
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 Architecture = Annotated[
-    LlamaSettings | GPT2Settings | RNNSettings | CNNSettings | BertSettings | ModernBertSettings | MarianSettings,
+    LlamaSettings | GPT2Settings | RNNSettings | CNNSettings | BagSettings | BertSettings | ModernBertSettings | MarianSettings,
     Field(discriminator="kind"),
 ]
 
@@ -69,6 +71,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "bert": ("encoder",),
     "modernbert": ("encoder",),
     "marian": ("encoder", "encoder-decoder"),
+    "bag": ("encoder",),
 }
 """Which shapes an architecture has the roles for, by its kind."""
 
@@ -104,6 +107,10 @@ def build(settings: Architecture, vocabulary: int, shape: Shape = "decoder", sou
             return _either_role(
                 partial(CNNEncoder, settings), partial(CNNDecoder, settings), settings, vocabulary, shape, source_vocabulary
             )
+        case BagSettings():
+            bag = BagEncoder(settings, vocabulary)
+            initialise(bag.embedding.weight, TIED_DEVIATION)
+            return EncoderModel(bag, Head(settings.width, vocabulary, tied=bag.embedding if settings.tied else None), settings)
         case BertSettings():
             return _masked_model(BertEncoder(settings, vocabulary), bert.Transform(settings), settings, vocabulary)
         case ModernBertSettings():
@@ -221,6 +228,8 @@ def flops_per_token(settings: Architecture, vocabulary: int, context: int, shape
         case CNNSettings():
             looks = settings.layers if shape == "encoder-decoder" else 0
             return 6.0 * (cnn.matrix_parameters(settings, shape) + head) + 12 * looks * settings.width * context
+        case BagSettings():
+            return 6.0 * head
         case BertSettings():
             return 6.0 * (bert.matrix_parameters(settings) + head) + 12 * settings.layers * settings.width * context
         case ModernBertSettings():

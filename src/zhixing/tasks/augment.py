@@ -18,6 +18,7 @@ from zhixing.errors import InputError
 from zhixing.files import reason
 
 _PIECES = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\s\u3400-\u4dbf\u4e00-\u9fff]+|\s+")
+_BETWEEN = re.compile(r"[\t,，、]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 
 Synonyms = Mapping[str, Sequence[str]]
@@ -33,7 +34,7 @@ class AugmentSettings(Settings):
     replace: float = Field(default=0.0, ge=0, lt=1)
     """Share of words that are replaced, of those that have synonyms."""
     synonyms: Path | None = None
-    """A file of synonyms: on each line words, parted by tabs, that may stand for one another."""
+    """A file of synonyms: on each line words that may stand for one another, parted by tabs, or after the first tab by commas."""
 
     @property
     def on(self) -> bool:
@@ -53,9 +54,10 @@ def read_synonyms(path: Path | None) -> Synonyms:
     except OSError as error:
         raise InputError(path, f"cannot be read ({reason(error)})") from None
     for number, line in enumerate(lines, start=1):
-        words = [word.strip() for word in line.split("\t") if word.strip()]
+        first, _, others = line.partition("\t")
+        words = [word.strip() for word in (first, *_BETWEEN.split(others)) if word.strip()]
         if len(words) == 1:
-            raise InputError(f"{path}:{number}", "has only one word; words that may stand for one another are parted by tabs")
+            raise InputError(f"{path}:{number}", "has only one word; words that may stand for one another are parted by tabs or commas")
         for word in words:
             found.setdefault(word.casefold(), []).extend(other for other in words if other != word)
     return found

@@ -12,6 +12,7 @@ from zhixing.corpus.labelled import LabelledSettings
 from zhixing.models import Architecture
 from zhixing.models.cnn import CNNSettings
 from zhixing.tasks.classify import ClassifySettings
+from zhixing.tasks.lora import LoraSettings
 from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.train.loop import TrainSettings
 from zhixing.train.optim import OptimSettings
@@ -26,6 +27,7 @@ class ClassifyRecipe(Settings):
     tokenizer: TokenizerSettings = TokenizerSettings()
     model: Architecture = Field(default_factory=CNNSettings)
     objective: ClassifySettings = ClassifySettings()
+    lora: LoraSettings = LoraSettings()
     train: TrainSettings = TrainSettings()
     optim: OptimSettings = OptimSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -43,4 +45,9 @@ class ClassifyRecipe(Settings):
             raise ValueError(f"train.accumulate = {self.train.accumulate} cuts a batch of only train.batch = {self.train.batch} rows")
         if self.schedule.warmup >= self.train.steps:
             raise ValueError(f"schedule.warmup = {self.schedule.warmup} leaves nothing of train.steps = {self.train.steps}")
+        augment = self.objective.augment
+        if (augment.replace > 0) != (augment.synonyms is not None):
+            raise ValueError(
+                "objective.augment.replace and objective.augment.synonyms go together: how many words, and what may replace them"
+            )
         return self

@@ -4,29 +4,37 @@
 --base runs/lm         a run of one's own, encoder or decoder, or a classifier to train further
 --base FOLDER          a Hugging Face folder
 no base                a new body of `model.kind`, and a tokenizer trained on the training texts
+--vectors runs/vec     likewise, its embedding beginning with word vectors that `embed` wrote; of tokens, with the tokenizer of those
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from zhixing.checkpoint import open_model
+from zhixing.console import say
 from zhixing.corpus.labelled import Example
-from zhixing.errors import ArtifactError, SettingError
+from zhixing.embeddings.initial import rows
+from zhixing.embeddings.vectors import Vectors
+from zhixing.errors import ArtifactError, InputError, SettingError
+from zhixing.files import read_json
 from zhixing.models import SHAPES, build
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
 from zhixing.tasks.artifact import is_classifier, open_classifier
 from zhixing.tasks.classify import classifier
+from zhixing.tasks.lora import adapt
 from zhixing.tasks.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train as train_tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
+from zhixing.train.vectors import fitting, plant
 
 FREE = ("model.dropout",)
 """Settings of a model that may be set for one that is there already."""
@@ -43,6 +51,8 @@ class Start:
     base: DecoderModel | EncoderModel | None = None
     identity: str | None = None
     """SHA-256 by which the base is known again."""
+    vectors: Vectors | None = None
+    """What a new body's embedding begins with."""
 
 
 def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
@@ -68,12 +78,53 @@ def _shape_of(model: DecoderModel | EncoderModel) -> dict[str, Any]:
 
 def from_scratch(examples: Sequence[Example], recipe: ClassifyRecipe) -> Start:
     """Begin with a new body: an encoder where the architecture has one. The tokenizer is trained on the training texts."""
+    total = sum(len(text.encode("utf-8")) for text in _texts(examples))
+    return Start(train_tokenizer(_texts(examples), recipe.tokenizer, total), shape_of(recipe), {})
+
+
+def from_vectors(folder: Path, examples: Sequence[Example], recipe: ClassifyRecipe, chosen: Mapping[str, Any]) -> Start:
+    """Begin with a new body whose embedding begins with word vectors.
+
+    Tokens are words where the vectors are of words and nothing else is chosen; vectors of tokens bring their tokenizer with them.
+    Raises `SettingError` for another width, `ArtifactError` for no vectors, or of tokens whose tokenizer is gone.
+    """
+    width, vectors = fitting(folder, chosen), Vectors.open(folder)
+    if vectors.ids is not None:
+        if taken := [name for name in chosen if name.startswith("tokenizer.")]:
+            raise SettingError(taken[0], f"cannot be set: the vectors of {folder} are of tokens, and bring their tokenizer with them")
+        start = Start(tokenizer_of(folder, vectors), shape_of(recipe), width)
+    else:
+        usual = {} if "tokenizer.kind" in chosen else {"kind": "word"}
+        start = from_scratch(examples, recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update=usual)}))
+        start.settings.update(width, **{f"tokenizer.{name}": value for name, value in usual.items()})
+    known = rows(vectors, start.tokenizer) >= 0
+    seen = np.zeros(len(known), dtype=np.int64)
+    for text in _texts(examples):
+        np.add.at(seen, start.tokenizer.encode(text), 1)
+    of_text = seen[known].sum() / max(1, seen.sum())
+    say(f"vectors: {known.mean():.1%} of the tokens start from one, and they make up {of_text:.1%} of the text")
+    return replace(start, vectors=vectors)
+
+
+def tokenizer_of(folder: Path, vectors: Vectors) -> Tokenizer:
+    """The tokenizer of vectors of tokens, from the data folder that they were trained on."""
+    try:
+        data = Path(read_json(folder / "lineage.json")["texts"][0])
+        tokenizer = Tokenizer.load(data / "tokenizer.json")
+    except (InputError, ArtifactError, LookupError, TypeError):
+        tokenizer = None
+    if tokenizer is None or tokenizer.fingerprint != vectors.about.get("tokenizer"):
+        raise ArtifactError(folder, "holds vectors of tokens whose tokenizer is no longer where it was; embed words instead (unit=word)")
+    return tokenizer
+
+
+def shape_of(recipe: ClassifyRecipe) -> Shape:
+    """The shape of a new body. Raises `SettingError` for an architecture that can be none."""
     shapes = SHAPES[recipe.model.kind]
     shape: Shape = "encoder" if "encoder" in shapes else "decoder"
     if shape not in shapes:
         raise SettingError("model.kind", f"= {recipe.model.kind} is no encoder")
-    total = sum(len(text.encode("utf-8")) for text in _texts(examples))
-    return Start(train_tokenizer(_texts(examples), recipe.tokenizer, total), shape, {})
+    return shape
 
 
 def _texts(examples: Sequence[Example]) -> Iterator[str]:
@@ -91,5 +142,8 @@ def begin(start: Start, recipe: ClassifyRecipe, classes: int, device: torch.devi
     assert isinstance(model, DecoderModel | EncoderModel)
     if start.base is not None:
         model.load_state_dict(start.base.state_dict())
+    elif start.vectors is not None:
+        plant(model, start.vectors, start.tokenizer)
     made = classifier(model, classes, recipe.objective).to(device)
+    adapt(made.body, recipe.lora)
     return State.new(made, Optimizer(made, recipe.optim), recipe.train.ema)

@@ -137,13 +137,15 @@ def proportions(kind: str, width: int) -> dict[str, int]:
             return {"layers": 2 if width < 512 else 3, "width": width}
         case "cnn":
             return {"layers": layers, "width": width}
+        case "bag":
+            return {"width": width}
     return {"layers": layers, "width": width, "heads": heads}
 
 
 def fitting_heads(chosen: Mapping[str, Any]) -> dict[str, int]:
     """The number of heads that goes with a width that the user has set: the most of at least `HEAD` each that divide it."""
     width, kind = chosen.get("model.width"), {**usual_kind(chosen), **chosen}.get("model.kind")
-    if kind in ("rnn", "cnn") or not isinstance(width, int) or {"model.heads", "model.head_width"} & set(chosen):
+    if kind in ("rnn", "cnn", "bag") or not isinstance(width, int) or {"model.heads", "model.head_width"} & set(chosen):
         return {}
     return {"model.heads": next((heads for heads in range(width // HEAD, 1, -1) if width % (2 * heads) == 0), 1)}
 

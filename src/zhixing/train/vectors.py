@@ -44,12 +44,17 @@ def beginning(folder: Path, tokenizer: Tokenizer) -> Base:
 
     def make(recipe: Recipe, vocabulary: int) -> Model:
         model = build(recipe.model, vocabulary, recipe.shape)
-        roles = [getattr(model, name) for name in ("encoder", "decoder") if hasattr(model, name)]
-        for embedding in {id(role.embedding): role.embedding for role in roles}.values():  # the roles may share one
-            assert isinstance(embedding, nn.Embedding)
-            made, _ = initial(vectors, tokenizer, embedding.weight.detach().numpy())
-            with torch.no_grad():
-                embedding.weight.copy_(torch.from_numpy(made))
+        plant(model, vectors, tokenizer)
         return model
 
     return make
+
+
+def plant(model: Model, vectors: Vectors, tokenizer: Tokenizer) -> None:
+    """Let the embeddings of a new model begin with vectors, at the deviation that they have."""
+    roles = [getattr(model, name) for name in ("encoder", "decoder") if hasattr(model, name)]
+    for embedding in {id(role.embedding): role.embedding for role in roles}.values():  # the roles may share one
+        assert isinstance(embedding, nn.Embedding)
+        made, _ = initial(vectors, tokenizer, embedding.weight.detach().cpu().numpy())
+        with torch.no_grad():
+            embedding.weight.copy_(torch.from_numpy(made))

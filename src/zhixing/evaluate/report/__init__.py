@@ -8,6 +8,7 @@ from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.pairs import write_pairs_report
 from zhixing.evaluate.report.run import write_run_report
+from zhixing.evaluate.report.rungs import write_rungs_report
 from zhixing.evaluate.report.score import write_score_report
 from zhixing.evaluate.report.statistics import write_statistics_report
 from zhixing.evaluate.report.vectors import write_vectors_report
@@ -21,6 +22,7 @@ __all__ = [
     "write_ladder_report",
     "write_pairs_report",
     "write_run_report",
+    "write_rungs_report",
     "write_score_report",
     "write_statistics_report",
     "write_vectors_report",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from zhixing.corpus.pairs import Examined, Pair, TagColumns
+    from zhixing.objectives import Seq2Seq
     from zhixing.start import Bases
     from zhixing.tasks.translation.artifact import Translator
     from zhixing.tasks.translation.base import Base
@@ -55,16 +56,19 @@ KNOWN: dict[str, Any] = {
 }
 """What is otherwise for a model that has learnt to translate already. Not measured here: rates as Marian's fine-tuning usually has them."""
 SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"model.width": 96, "model.heads": 2, "model.encoder_layers": 3, "model.decoder_layers": 1},
     "small": {"model.width": 128, "model.heads": 2, "model.encoder_layers": 4, "model.decoder_layers": 1},
     "medium": {"model.width": 256, "model.heads": 4, "model.encoder_layers": 6, "model.decoder_layers": 2},
     "large": {"model.width": 512, "model.heads": 8, "model.encoder_layers": 6, "model.decoder_layers": 3},
 }
-"""Shapes by name."""
+"""Shapes by name. Without a name, the one with the least expected loss in the minutes; medium where there is no limit."""
 EPOCHS = {False: 10.0, True: 3.0}
 """How often pairs are read where neither minutes nor train.steps say how long to train; True: of a model that translates already."""
 FINISH = 0.1
 """Share of the minutes kept for validation, saving and translating the validation texts."""
 MOST_VALID = 2000
+LEAST_ROWS, MOST_ROWS = 4, 64
+"""Rows of `objective.context` tokens in an update."""
 
 
 @dataclass(frozen=True)
@@ -299,6 +303,10 @@ def derive(
     derived = wish.learning(base)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     task = objective(pairs, "train", draft, marks, *words)
+    if wish.minutes is not None and not base.settings and not base.translates:
+        left = wish.minutes * 60 * (1 - FINISH - made_share(wish, draft)) - (time.perf_counter() - began)
+        derived |= _suited(wish, draft, task, words[1].vocabulary, left, device)
+        draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     per_epoch = math.ceil(task.buckets(draft.train.batch).per_epoch * (1 + more))
     if task.left_out:
         warn(f"{task.left_out} pairs are longer than objective.context = {draft.objective.context} tokens and are not trained on")
@@ -313,13 +321,38 @@ def derive(
         say(f"{each:.3g} s a step: {steps} steps, {steps / per_epoch:.1f} times through the pairs")
     epochs = steps / per_epoch
     if "model.dropout" not in wish.chosen and not base.translates:
-        derived["model.dropout"] = 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
+        derived["model.dropout"] = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
     derived["train.steps"] = steps
     derived["schedule.warmup"] = min(200, steps // 10)
     derived["train.validate_every"] = max(1, math.ceil(steps / 10))
     derived["train.save_every"] = max(1, min(steps, 500))
     derived["train.keep_last"] = 1
     return derived
+
+
+def _suited(wish: Wish, draft: TranslateRecipe, task: Seq2Seq, vocabulary: int, seconds: float, device: torch.device) -> dict[str, Any]:
+    """Size and batch for so many seconds: by the law, and by the rule, that `train.size` has for other models."""
+    from zhixing import device as devices
+    from zhixing.objectives import Row
+    from zhixing.tasks.translation.recipe import TranslateRecipe
+    from zhixing.train import size
+
+    lengths = task.pairs.lengths[task.members]
+    source, target = map(float, lengths.mean(axis=0) + 1)
+    row = Row(source + target, source, target)
+    rate = size.measure_rate(device, devices.dtype(draft.train.precision, device), max(8, int(target)))
+    free = draft.model.kind == "marian" and wish.size is None and not any(name.startswith("model.") for name in wish.chosen)
+    found: list[tuple[float, float, str, dict[str, Any]]] = []
+    for name, shape in (SIZES if free else {"": {}}).items():
+        model = resolve(TranslateRecipe, wish.chosen, {"schedule.warmup": 0, **shape}).model
+        tokens = max(1.0, seconds) * rate.at(model.width) / size.work(model, vocabulary, int(target), "encoder-decoder", row)
+        numbers = size.trained_numbers(model, vocabulary, "encoder-decoder")
+        found.append((size.expected_loss(numbers, tokens, float(len(lengths)) * row.tokens), tokens, name, shape))
+    _, tokens, name, shape = min(found, key=lambda one: one[0])
+    if free:
+        say(f"a {name} model suits the minutes")
+    rows = size.batch_tokens(tokens) / (2 * draft.objective.context)
+    return {**shape, "train.batch": int(min(MOST_ROWS, max(LEAST_ROWS, rows)))}
 
 
 def made_share(wish: Wish, recipe: TranslateRecipe) -> float:

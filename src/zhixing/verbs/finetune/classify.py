@@ -20,13 +20,14 @@ from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import duration, say, warn
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sole_user, write_json, write_text, writing
+from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sha256, sole_user, write_json, write_text, writing
 from zhixing.verbs.evaluate import MetricResult
 
 if TYPE_CHECKING:
     import torch
 
     from zhixing.corpus.labelled import Example
+    from zhixing.embeddings.vectors import Vectors
     from zhixing.session import Session
     from zhixing.tasks.material import Columns, Material
     from zhixing.tasks.recipe import ClassifyRecipe
@@ -45,6 +46,8 @@ class ClassifyResult(Result):
     steps: int
     best_step: int
     parameters: int
+    trained_parameters: int | None = None
+    """Of them those that moved; with LoRA, the numbers in the thin matrices and the head."""
     seconds: float
     tokens_per_second: float
     stopped_early: bool
@@ -76,6 +79,7 @@ def classify(
     data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
     base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new model of model.kind."] = None,
+    vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for a new model's embedding to start from."] = None,
     valid: Annotated[list[str] | None, "Validation texts. Default: a tenth of each class of the data."] = None,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
@@ -92,15 +96,17 @@ def classify(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
+    from zhixing.tasks.augment import read_synonyms
     from zhixing.tasks.material import Columns
     from zhixing.tasks.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.several import cross_validate, over_seeds
 
     chosen, out = gather(config, settings), Path(out)
-    resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
+    draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
+    read_synonyms(draft.objective.augment.synonyms)
     wish = Wish(
         list(data), out, base, None if valid is None else list(valid), Columns(text_column, label_column, pair_column), minutes, metric,
-        device, chosen,
+        device, chosen, None if vectors is None else Path(vectors),
     )  # fmt: skip
     _check(wish, seeds, folds)
     if folds > 1:
@@ -121,6 +127,7 @@ class Wish:
     metric: str | None
     device: str
     chosen: Mapping[str, Any]
+    vectors: Path | None = None
 
 
 def _check(wish: Wish, seeds: int, folds: int) -> None:
@@ -132,6 +139,10 @@ def _check(wish: Wish, seeds: int, folds: int) -> None:
         raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
     if len(said) > 1:
         raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+    if wish.base is not None and wish.vectors is not None:
+        raise SettingError("vectors", "cannot be given together with --base, which has embeddings of its own")
+    if wish.base is None and wish.chosen.get("lora.rank"):
+        raise SettingError("lora.rank", "needs --base: of a new model there is nothing to keep")
     if seeds < 1 or folds < 1:
         raise SettingError("seeds" if seeds < 1 else "folds", "must be at least 1")
     if folds > 1 and seeds > 1:
@@ -185,10 +196,13 @@ def _metric(wanted: str | None, material: Material) -> str:
 
 def _start(wish: Wish, material: Material) -> Start:
     from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import from_base, from_scratch
+    from zhixing.tasks.start import from_base, from_scratch, from_vectors
 
     if wish.base is None:
-        return from_scratch(material.train, resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}))
+        recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+        if wish.vectors is not None:
+            return from_vectors(wish.vectors, material.train, recipe, wish.chosen)
+        return from_scratch(material.train, recipe)
     return from_base(Path(wish.base), wish.chosen)
 
 
@@ -209,6 +223,7 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
     lineage = {
         "data": {"names": wish.data, "valid": wish.valid, "fingerprint": material.fingerprint, "columns": vars(wish.columns)},
         "base": {"name": wish.base, "sha256": start.identity} if wish.base else None,
+        "vectors": {"path": str(wish.vectors.resolve()), "manifest": sha256(wish.vectors / MANIFEST)} if wish.vectors else None,
         "metric": metric,
         "settings": dict(wish.chosen),
         "minutes": wish.minutes,
@@ -248,7 +263,7 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     from zhixing.tasks.artifact import window_of
     from zhixing.tasks.classify import Classification
     from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start, begin
+    from zhixing.tasks.start import Start, begin, shape_of
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
@@ -262,7 +277,7 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
         raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
-    start = _start(wish, material) if wish.base is not None else Start(tokenizer, _shape(recipe), {})
+    start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))
     objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
     state = begin(start, recipe, material.targets.classes, target)
     objective = Classification(material.train, material.targets, tokenizer, objective_settings, recipe.train.seed, paired=material.paired)
@@ -280,10 +295,18 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     return _finish(wish, session, material, recipe)
 
 
-def _shape(recipe: ClassifyRecipe) -> Any:
-    from zhixing.models import SHAPES
+def _vectors(wish: Wish) -> Vectors | None:
+    """What a run's embedding was begun with. Raises `ArtifactError` for other vectors than those."""
+    from zhixing.embeddings.vectors import Vectors
 
-    return "encoder" if "encoder" in SHAPES[recipe.model.kind] else "decoder"
+    begun = read_json(wish.out / "lineage.json").get("vectors")
+    if wish.vectors is not None and (begun is None or sha256(wish.vectors / MANIFEST) != begun["manifest"]):
+        raise ArtifactError(wish.vectors, f"does not hold the vectors that {wish.out} was begun with; give these, or choose another --out")
+    if begun is None or any((wish.out / "checkpoints").glob("step-*")):
+        return None  # a checkpoint holds what has become of them
+    if not (Path(begun["path"]) / MANIFEST).is_file() or sha256(Path(begun["path"]) / MANIFEST) != begun["manifest"]:
+        raise ArtifactError(begun["path"], f"no longer holds the vectors that {wish.out} was begun with; choose another --out")
+    return Vectors.open(Path(begun["path"]))
 
 
 def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metric: str, device: torch.device) -> Any:
@@ -320,12 +343,15 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
     from zhixing.session import usual_rate
     from zhixing.tasks import artifact
     from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
+    from zhixing.tasks.lora import merge
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out, targets, valid = wish.out, material.targets, material.valid
     model, tokenizer = session.state.model, Tokenizer.load(out / "tokenizer.json")
     assert isinstance(model, Classifier)
     checkpoint.load_best(out, model)
+    moved = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    merge(model)
     texts = inputs(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
     found = logits(model, texts, session.device, devices.dtype("fp32", session.device))
     wanted, heat = gold(valid, targets), 1.0
@@ -346,6 +372,7 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
         steps=session.state.step,
         best_step=session.history["best_step"],
         parameters=sum(p.numel() for p in model.parameters()),
+        trained_parameters=moved,
         seconds=session.seconds,
         tokens_per_second=usual_rate(out),
         stopped_early=bool(session.history["stopped_early"]),

@@ -32,6 +32,8 @@ PRETRAINED: dict[str, Any] = {
 }
 """For a model that has read much already. Its embeddings stay as they are: few texts hold few of the words, and the others would drift
 apart from them; and half of a small model's numbers need neither gradient nor moments. `table_rate` is then that of the new head alone."""
+LORA: dict[str, Any] = {"optim.learning_rate": 1e-3, "optim.layer_decay": 1.0}
+"""With thin matrices beside the trained ones, which stay: these begin at nothing, and need larger steps."""
 NEW: dict[str, Any] = {
     "optim.kind": "adamw",
     "optim.learning_rate": 1e-3,
@@ -55,6 +57,8 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
 
     known = start.base is not None
     derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
+    if wish.chosen.get("lora.rank"):
+        derived |= LORA
     derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
     if start.base is not None:
         derived["optim.frozen"] = embeddings(start.base)

@@ -99,7 +99,9 @@ def translate(
     ] = None,
     reverse: Annotated[Path | None, "A translator the other way round for --monolingual. Default: one is trained first."] = None,
     teacher: Annotated[Path | None, "A finished translator whose translations of the sources are to be learnt."] = None,
-    size: Annotated[str | None, "small, medium or large; default: medium. Settings model.* say more."] = None,
+    size: Annotated[
+        str | None, "tiny, small, medium or large. Default: what suits --minutes, else medium. Settings model.* say more."
+    ] = None,
     minutes: Annotated[float | None, "Minutes that the whole run may take. Default: ten times through the data."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,

@@ -109,7 +109,7 @@ def ladder(
 ) -> LadderResult:
     """Train one kind of model after the other on the same text for the same time, and say what each has learnt.
 
-    Decoders, or with objective.kind=masked encoders.
+    Decoders, or with objective.kind=masked encoders. Of labelled texts: zhixing ladder classify.
 
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """

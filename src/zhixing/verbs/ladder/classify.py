@@ -1,0 +1,371 @@
+"""The verb `ladder classify`: one kind of classifier after the other on the same labelled texts, and which of them is worth its price.
+
+1. The texts are read and dealt out once (`tasks.course`): all rungs train, choose and are tested on the same.
+2. `majority` and `linear` are fitted by scikit-learn (`evaluate.cheap`); each rung above is a run of `finetune classify`.
+3. All are measured on the same test texts, and tested in pairs: the cheapest is advised that is not significantly worse than the best
+   (`evaluate.advice`). Cheap is what answers fast: that is paid each time, training once.
+
+A rung that is finished is not climbed again: the same command continues a ladder that was stopped, and with more `--rungs` it grows.
+
+    ladders/x/  ladder.json            what was asked for
+                rungs/NAME.json        figures of a rung and what it said of each test text
+                NAME/, NAME/fold-1/    its run
+                result.json report.html
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zhixing.config import Result, gather, resolve
+from zhixing.console import count, duration, say
+from zhixing.errors import ArtifactError, Interrupted, SettingError
+from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
+from zhixing.verbs.evaluate import MetricResult
+
+if TYPE_CHECKING:
+    from zhixing.tasks.course import Course, Part
+    from zhixing.tasks.material import Columns
+
+RUNGS: dict[str, dict[str, Any]] = {
+    "majority": {},
+    "linear": {},
+    "fasttext": {"model.kind": "bag", "model.dropout": 0.0, "optim.table_rate": 0.002, "optim.weight_decay": 1.0},
+    "cnn": {"model.kind": "cnn", "model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 192},
+    "lstm": {"model.kind": "rnn", "model.cell": "lstm", "model.layers": 1, "model.width": 192},
+    "transformer": {"model.kind": "bert", "model.layers": 2, "model.width": 192, "model.heads": 4},
+    "pretrained": {},
+}
+"""From the simplest on, each with the settings that make it."""
+CHEAP, PRETRAINED = ("majority", "linear"), "pretrained"
+LADDER, RESULT = "ladder.json", "result.json"
+
+
+class RungResult(Result):
+    """One rung of the ladder."""
+
+    name: str
+    metrics: dict[str, MetricResult]
+    difference: float | None
+    """Its score less that of the rung that is advised, by the metric that decides; none for that one itself."""
+    low: float | None
+    high: float | None
+    p: float | None
+    """Of the paired test between the two, corrected for the number of tests (Holm)."""
+    parameters: int
+    bytes: int
+    """On disk: weights and tokenizer, or weights and n-grams."""
+    seconds: float
+    """Of training, in all runs of the rung."""
+    texts_per_second: float
+    """In prediction, in fp32."""
+    run: str | None
+    """Its run, or the folder of its runs."""
+
+
+class ClassifyLadderResult(Result):
+    """What `ladder classify` returns; also `result.json` of its folder."""
+
+    out: str
+    kind: str
+    train_texts: int
+    """In each run, those that chose the best weights among them."""
+    test_texts: int
+    folds: int
+    minutes: float | None
+    metric: str
+    """What decides."""
+    best: str
+    advised: str
+    advice: str
+    rungs: list[RungResult]
+
+    def lines(self) -> Iterator[str]:
+        """The table for the terminal."""
+        shown = [name for name in (self.metric, "precision_macro", "recall_macro", "f1_macro") if name in self.rungs[0].metrics]
+        head = "".join(f"{name.removesuffix('_macro'):>10}" for name in shown[1:])
+        yield f"{'rung':<12}{self.metric:>12}  {'interval':<17}{head}{'p':>8}{'training':>12}{'size':>10}{'parameters':>12}{'texts/s':>9}"
+        for r in self.rungs:
+            main = r.metrics[self.metric]
+            others = "".join(f"{r.metrics[name].value:>10.4f}" for name in shown[1:])
+            p = "" if r.p is None else f"{r.p:.4f}"
+            costs = f"{duration(r.seconds):>12}{human_bytes(r.bytes):>10}{count(r.parameters):>12}{count(r.texts_per_second):>9}"
+            yield f"{r.name:<12}{main.value:>12.4f}  {f'[{main.low:.4f}, {main.high:.4f}]':<17}{others}{p:>8}{costs}"
+        yield self.advice
+        yield f"report: {Path(self.out) / 'report.html'}"
+
+
+def classify(
+    *,
+    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
+    test: Annotated[list[str] | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
+    base: Annotated[
+        str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, for texts not in Chinese."
+    ] = None,
+    text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
+    label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
+    pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
+    minutes: Annotated[float | None, "Minutes that each rung may train. Default: objective.epochs decide."] = None,
+    folds: Annotated[int, "Cross-validate: each rung trains so many times, each time tested on another part of the data."] = 1,
+    rungs: Annotated[
+        list[str] | None, "Which kinds, as in linear,cnn: majority, linear, fasttext, cnn, lstm, transformer, pretrained. Default: all."
+    ] = None,
+    device: Annotated[str, "auto, cpu or cuda."] = "auto",
+    config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
+    settings: Annotated[Sequence[str] | Mapping[str, Any] | None, "Settings for every network, as dotted.key=value."] = None,
+) -> ClassifyLadderResult:
+    """Train one kind of classifier after the other on the same texts, and say which is worth its price.
+
+    Settings of the model and the tokenizer are for the networks that begin anew, those of LoRA for the pre-trained one.
+    Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
+    """
+    from zhixing.tasks.course import deal
+    from zhixing.tasks.material import Columns
+    from zhixing.tasks.recipe import ClassifyRecipe
+
+    chosen, out = gather(config, settings), Path(out)
+    wanted = _wanted(rungs)
+    _check(chosen, wanted, minutes, folds, test)
+    where = Columns(text_column, label_column, pair_column)
+    of_data = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean."))}
+    draft = resolve(ClassifyRecipe, of_data, {"schedule.warmup": 0})
+    course = deal(data, test, folds, draft.data, draft.clean, where)
+    if PRETRAINED in wanted and base is None:
+        base = _usual_base(course, wanted, rungs is not None)
+    wish = Asked(list(data), base, where, minutes, device, chosen)
+    _begin(out, course, {"data": list(data), "test": test}, {"minutes": minutes, "folds": folds, "settings": dict(chosen)})
+    with sole_user(out):
+        for name in wanted:
+            if (out / "rungs" / f"{name}.json").is_file():
+                _refuse_another(out, name, base)
+                say(f"{name}: finished already")
+                continue
+            try:
+                _climb(name, out, course, wish)
+            except (KeyboardInterrupt, Interrupted):
+                raise Interrupted(f"stopped in {name}; the same command continues {out}") from None
+        return _finish(out, course, minutes)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for, as far as it concerns the training of a rung."""
+
+    data: list[str]
+    base: str | None
+    columns: Columns
+    minutes: float | None
+    device: str
+    chosen: Mapping[str, Any]
+
+
+def _wanted(rungs: Sequence[str] | None) -> list[str]:
+    names = list(RUNGS) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in RUNGS]:
+        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(RUNGS)}")
+    if not names:
+        raise SettingError("rungs", f"names none; there are {', '.join(RUNGS)}")
+    return [name for name in RUNGS if name in names]
+
+
+def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
+    """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
+    from zhixing.tasks.augment import read_synonyms
+    from zhixing.tasks.recipe import ClassifyRecipe
+
+    for name in ("model.kind", "model.cell"):
+        if name in chosen:
+            raise SettingError(name, "is what tells the rungs of a ladder apart; choose them with --rungs")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise SettingError("minutes", f"must be a positive number, not {minutes}")
+    said = [name for name in ("train.steps", "objective.epochs") if name in chosen]
+    if len(said) > (minutes is None):
+        raise SettingError(said[0], f"and {'--minutes' if minutes is not None else said[1]} both say how long to train; give one of them")
+    if folds < 1:
+        raise SettingError("folds", "must be at least 1")
+    if folds > 1 and test is not None:
+        raise SettingError("test", "cannot be given together with --folds, which test on each part of the data in turn")
+    for name in wanted:
+        if name not in CHEAP:
+            recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
+            read_synonyms(recipe.objective.augment.synonyms)
+
+
+def _settings(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a rung."""
+    if name == PRETRAINED:
+        return {key: value for key, value in chosen.items() if not key.startswith(("model.", "tokenizer.")) or key == "model.dropout"}
+    return {**RUNGS[name], **{key: value for key, value in chosen.items() if not key.startswith("lora.")}}
+
+
+def _usual_base(course: Course, wanted: list[str], named: bool) -> str | None:
+    """The packaged encoder, which has read English; the rung is left out where it is not named and the texts are Chinese."""
+    from zhixing.evaluate.cheap import mostly_chinese
+
+    if not mostly_chinese(course.parts[0].material.train):
+        return "minilm"
+    if named:
+        raise SettingError("base", "must name what the rung pretrained starts from: the packaged minilm has read no Chinese")
+    wanted.remove(PRETRAINED)
+    say("pretrained: left out, as the packaged minilm has read no Chinese; --base names another encoder")
+    return None
+
+
+def _begin(out: Path, course: Course, names: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Make the ladder's folder, or see that it was begun with the same texts, whatever their files are called, and the same wishes."""
+    if not (out / MANIFEST).is_file():
+        with new_folder(out, "ladder", extra={"task": "classify"}) as folder:
+            write_json(folder / LADDER, {"task": "classify", "data": course.fingerprint, "names": names, **asked})
+        return
+    open_folder(out, "ladder", verify=[LADDER])
+    begun = read_json(out / LADDER)
+    if begun.get("task") != "classify":
+        raise ArtifactError(out, "is a ladder of language models; choose another --out")
+    if begun["data"] != course.fingerprint:
+        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+    for name, value in asked.items():
+        if begun[name] != json.loads(json.dumps(value)):
+            raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
+
+
+def _refuse_another(out: Path, name: str, base: str | None) -> None:
+    """Raise `ArtifactError` for a finished rung that began with another base."""
+    begun = read_json(out / "rungs" / f"{name}.json")["base"]
+    if name == PRETRAINED and begun != base:
+        raise ArtifactError(out / name, f"began with the base {begun}, not {base}; give the same, or choose another --out")
+
+
+def _climb(name: str, out: Path, course: Course, asked: Asked) -> None:
+    """Train a rung on each part, and keep what it says of the texts that it is tested on."""
+    import numpy as np
+
+    said: list[Any] = [None] * len(course.tested)
+    sums = {"parameters": 0, "bytes": 0, "seconds": 0.0, "predicting": 0.0}
+    for number, part in enumerate(course.parts, start=1):
+        several = len(course.parts) > 1
+        say(f"{name}: fold {number} of {len(course.parts)}" if several else f"{name}: training")
+        run = out / name / f"fold-{number}" if several else out / name
+        found = _cheap(name, part, course, asked) if name in CHEAP else _network(name, run, part, asked, len(course.parts))
+        for place, one in zip(part.places, np.asarray(found.said).tolist(), strict=True):
+            said[place] = one
+        sums["parameters"], sums["bytes"] = found.parameters, found.bytes
+        sums["seconds"] += found.fitting
+        sums["predicting"] += found.predicting
+    run_folder = None if name in CHEAP else str(out / name)
+    write_json(
+        out / "rungs" / f"{name}.json",
+        {"name": name, **sums, "run": run_folder, "base": asked.base if name == PRETRAINED else None, "said": said},
+    )
+
+
+def _cheap(name: str, part: Part, course: Course, asked: Asked) -> Any:
+    """A rung of scikit-learn's."""
+    from zhixing.evaluate import cheap
+
+    material, targets = part.material, course.targets
+    if name == "majority":
+        return cheap.majority(material.train, part.test, targets)
+    return cheap.linear(material.train, material.valid, part.test, targets, _metric(course), int(asked.chosen.get("train.seed", 1)))
+
+
+def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any:
+    """A rung that is a run of `finetune classify`."""
+    from zhixing.evaluate.cheap import Fitted
+    from zhixing.evaluate.labels import predicted
+    from zhixing.tasks import artifact
+    from zhixing.verbs.finetune.classify import Wish
+    from zhixing.verbs.finetune.classify import run as finetune
+
+    base, minutes = (asked.base if name == PRETRAINED else None), None if asked.minutes is None else asked.minutes / shares
+    wish = Wish(asked.data, run, base, None, asked.columns, minutes, None, asked.device, _settings(name, asked.chosen))
+    result = finetune(wish, part.material)
+    opened = artifact.open_classifier(run, asked.device)
+    pairs = [e.pair or "" for e in part.test] if part.material.paired else None
+    say(f"{name}: {len(part.test)} texts to test on")
+    began = time.perf_counter()
+    outputs = opened.outputs([e.text for e in part.test], pairs)
+    predicting = time.perf_counter() - began
+    size = sum((run / file).stat().st_size for file in (artifact.WEIGHTS, "tokenizer.json"))
+    return Fitted(predicted(outputs, opened.task.targets), result.parameters, size, result.seconds, predicting)
+
+
+def _metric(course: Course) -> Any:
+    """What decides."""
+    from zhixing.evaluate.labels import gold, labelled
+    from zhixing.evaluate.rivals import main_metric
+
+    wanted = gold(course.tested[:1], course.targets)
+    metrics, _ = labelled(wanted, wanted, course.targets)
+    return next(metric for metric in metrics if metric.name == main_metric(course.targets.kind))
+
+
+def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderResult:
+    """Figures, tests, advice and report of all rungs that are finished."""
+    import numpy as np
+
+    from zhixing.evaluate import significance
+    from zhixing.evaluate.advice import Contender, advise
+    from zhixing.evaluate.labels import gold, labelled
+    from zhixing.evaluate.report import write_rungs_report
+
+    wanted, targets, count_of = gold(course.tested, course.targets), course.targets, len(course.tested)
+    records = [read_json(out / "rungs" / f"{name}.json") for name in RUNGS if (out / "rungs" / f"{name}.json").is_file()]
+    about = f"texts:{count_of}" + (f"|folds:{len(course.parts)}" if len(course.parts) > 1 else "")
+    rows, metrics = {}, {}
+    for record in records:
+        known, rows[record["name"]] = labelled(wanted, np.array(record["said"], dtype=wanted.dtype), targets)
+        found = significance.estimates(known, rows[record["name"]], f"{about}|rung:{record['name']}")
+        metrics[record["name"]] = {name: MetricResult(**entry) for name, entry in found.items()}
+    main = _metric(course)
+    advice = advise(main, [Contender(r["name"], rows[r["name"]], r["predicting"] / count_of) for r in records])
+    rungs = []
+    for record in records:
+        name, against = record["name"], advice.against.get(record["name"])
+        difference = None if against is None else against[0]
+        rungs.append(
+            RungResult(
+                name=name,
+                metrics=metrics[name],
+                difference=difference and difference.difference,
+                low=difference and difference.low,
+                high=difference and difference.high,
+                p=against and against[1],
+                texts_per_second=count_of / max(1e-9, record["predicting"]),
+                **{key: record[key] for key in ("parameters", "bytes", "seconds", "run")},
+            )
+        )
+    material = course.parts[0].material
+    whole = ClassifyLadderResult(
+        out=str(out),
+        kind=targets.kind,
+        train_texts=len(material.train) + len(material.valid),
+        test_texts=count_of,
+        folds=len(course.parts),
+        minutes=minutes,
+        metric=main.name,
+        best=advice.best,
+        advised=advice.taken,
+        advice=_said(advice, main.name, len(records)),
+        rungs=rungs,
+    )
+    write_json(out / RESULT, whole.model_dump())
+    write_rungs_report(out)
+    return whole
+
+
+def _said(advice: Any, metric: str, rungs: int) -> str:
+    """The advice in one sentence."""
+    if rungs == 1:
+        return f"only {advice.taken} is finished; there is nothing to compare it with"
+    if advice.taken == advice.best:
+        return f"take {advice.taken}: it is the best in {metric.replace('_', ' ')}, and whatever is cheaper is significantly worse"
+    return (
+        f"no significant difference in {metric.replace('_', ' ')} between {advice.taken} and {advice.best}, the best (p = {advice.p:.2g}): "
+        f"take the cheaper, {advice.taken}"
+    )

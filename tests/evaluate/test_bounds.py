@@ -1,0 +1,62 @@
+"""Intervals, each kind against a reference or by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from zhixing.evaluate.bounds import between, hall, percentiles
+from zhixing.evaluate.significance import intervals
+from zhixing.metrics.classification import Matthews, rows
+from zhixing.metrics.regression import Error
+from zhixing.metrics.regression import rows as number_rows
+
+
+def test_without_skewness_the_interval_of_a_mean_is_students():
+    values = np.array([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0]) + 10
+    theirs = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    assert hall(values) == pytest.approx(theirs)
+
+
+def test_halls_ends_are_where_his_polynomial_takes_students_quantiles():
+    """The ends, put into the transformation itself instead of its inverse."""
+    values = np.random.default_rng(1).lognormal(size=40)
+    error, skew = stats.sem(values), stats.skew(values) / np.sqrt(40)
+    quantile = stats.t.ppf(0.975, 39)
+    for end, wanted in zip(hall(values), (quantile, -quantile), strict=True):
+        t = (values.mean() - end) / error
+        assert t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6 == pytest.approx(wanted)
+
+
+def test_a_mean_of_skewed_numbers_reaches_farther_up():
+    values = np.array([0.01] * 30 + [4.0])
+    low, high = hall(values)
+    assert 0 <= low < values.mean() < high
+    assert high - values.mean() > 2 * (values.mean() - low)
+    assert hall(np.full(5, 2.0)) == (2.0, 2.0)
+    assert hall(np.array([3.0])) == (3.0, 3.0)
+
+
+def test_between_bounds_by_hand():
+    scored = np.array([0.8, 0.9, 1.0, 0.9, 0.9] * 100)
+    half = stats.t.ppf(0.975, 49) * scored.std() * np.sqrt(50 / 49) / (0.9 * 0.1)
+    middle = np.log(0.9 / 0.1)
+    wanted = [1 / (1 + np.exp(-(middle + s * half))) for s in (-1, 1)]
+    assert between(0.9, scored, (0.0, 1.0), 50) == pytest.approx(wanted)
+    assert between(0.8, 2 * scored - 1, (-1.0, 1.0), 50) == pytest.approx([2 * w - 1 for w in wanted])
+
+
+def test_at_a_bound_and_without_scores():
+    assert between(1.0, np.ones(500), (0.0, 1.0), 50) == percentiles(np.ones(500), 50) == (1.0, 1.0)
+    assert np.isnan(between(np.nan, np.full(5, np.nan), (0.0, 1.0), 50)).all()
+
+
+def test_what_a_metric_is_chooses_its_interval():
+    draw = np.random.default_rng(0)
+    gold = draw.integers(0, 2, 60)
+    said = np.where(draw.random(60) < 0.9, gold, 1 - gold)
+    [mcc] = intervals([Matthews()], rows(gold, said, 2))
+    assert -1 < mcc.low < mcc.value < mcc.high < 1
+    assert mcc.high - mcc.value < mcc.value - mcc.low
+    errors = number_rows(np.zeros(60), draw.normal(size=60))
+    [mse] = intervals([Error("mse")], errors)
+    assert (mse.low, mse.high) == hall(errors[:, 1])
