@@ -13,7 +13,7 @@ export MPLBACKEND := agg
 .PHONY: test test-slow check format demo clean
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n logical --dist loadfile -m "not slow"
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -54,14 +54,14 @@ def _signals_as_they_were():
 
 def test_exported_names_are_frozen():
     assert zhixing.__all__ == [
-        "Predictor", "Translator", "UserError", "ZhixingError", "__version__", "compare", "embed", "evaluate", "export", "finetune",
-        "generate", "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "stats", "translate",
+        "Predictor", "Reader", "Translator", "UserError", "ZhixingError", "__version__", "compare", "embed", "evaluate", "export",
+        "finetune", "generate", "get", "ladder", "open_model", "plan", "predict", "prepare", "pretrain", "score", "stats", "translate",
     ]  # fmt: skip
     assert zhixing.VERBS == (
         "get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare",
         "score", "ladder", "export",
     )  # fmt: skip
-    assert zhixing.TASKS == {"finetune": ("classify", "translate"), "ladder": ("classify",)}
+    assert zhixing.TASKS == {"finetune": ("classify", "translate", "answer"), "ladder": ("classify",)}
     for name in zhixing.__all__:
         assert getattr(zhixing, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'pretend'"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zhixing.checkpoint import open_model
     from zhixing.errors import UserError, ZhixingError
     from zhixing.predict import Predictor
+    from zhixing.tasks.answer.artifact import Reader
     from zhixing.tasks.translation.artifact import Translator
     from zhixing.verbs import finetune
     from zhixing.verbs.compare import compare
@@ -43,11 +44,12 @@ VERBS = (
     "get", "stats", "prepare", "embed", "plan", "pretrain", "generate", "finetune", "predict", "translate", "evaluate", "compare", "score",
     "ladder", "export",
 )  # fmt: skip
-TASKS = {"finetune": ("classify", "translate"), "ladder": ("classify",)}
+TASKS = {"finetune": ("classify", "translate", "answer"), "ladder": ("classify",)}
 """Verbs that are followed by a task: `zhixing finetune classify`, `zx.finetune.classify`; `ladder` stands also alone."""
 _ELSEWHERE = {
     "open_model": "checkpoint",
     "Predictor": "predict",
+    "Reader": "tasks.answer.artifact",
     "Translator": "tasks.translation.artifact",
     "UserError": "errors",
     "ZhixingError": "errors",
@@ -55,6 +57,7 @@ _ELSEWHERE = {
 
 __all__ = [
     "Predictor",
+    "Reader",
     "Translator",
     "UserError",
     "ZhixingError",

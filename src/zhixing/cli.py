@@ -233,6 +233,10 @@ def _settings(verb: str) -> type[Settings]:
         from zhixing.tasks.translation.recipe import TranslateRecipe
 
         return TranslateRecipe
+    if verb == "finetune answer":
+        from zhixing.tasks.answer.recipe import AnswerRecipe
+
+        return AnswerRecipe
     if verb in ("finetune classify", "ladder classify"):
         from zhixing.tasks.recipe import ClassifyRecipe
 

@@ -20,6 +20,7 @@ CLASSIFIER = ["train.steps=4", "model.width=32", "model.layers=1"]
 SMALLER = {
     "--rungs ngram --rungs gru": "--rungs ngram --rungs gru " + " ".join([*TINY[:-2], "model.layers=1", "objective.context=32"]),
     "--minutes 60": " ".join(TRANSLATOR),
+    "--base minilm --out runs/qa": f"--out runs/qa {' '.join(CLASSIFIER)} model.heads=2",
     "--base minilm": " ".join(CLASSIFIER),
     "--minutes 10": " ".join(TINY),
     "minutes=10": f"settings={TINY}",
@@ -37,6 +38,19 @@ def smaller(code: str) -> str:
     for usual, small in SMALLER.items():
         code = code.replace(usual, small)
     return code
+
+
+def squad(texts: int, who: str = "He") -> dict:
+    """Questions on that many texts, in the form of SQuAD 2.0; every second has no answer."""
+    data = []
+    for n in range(texts):
+        answers = [[{"text": str(1900 + n), "answer_start": len(who) + 13}], []]
+        asked = [
+            {"id": f"{who}{n}{i}", "question": f"{word}?", "answers": answers[i], "is_impossible": not answers[i]}
+            for i, word in enumerate(("When", "Where"))
+        ]
+        data.append({"title": f"{n}", "paragraphs": [{"context": f"{who} wrote it in {1900 + n}.", "qas": asked}]})
+    return {"version": "v2.0", "data": data}
 
 
 def documents() -> list[str]:
@@ -67,6 +81,8 @@ def place(tmp_path, monkeypatch):
         ("pairs-test.tsv", pairs[:30]),
         ("in.en", ["red cat.\n", "one dog.\n"]),
         ("ref.zh", ["红猫。\n", "一狗。\n"]),
+        ("squad.json", [json.dumps(squad(40))]),
+        ("squad-test.json", [json.dumps(squad(10, "She"))]),
     ):
         Path(name).write_text("".join(lines), encoding="utf-8")
     for name in ("shakespeare", "people-daily"):

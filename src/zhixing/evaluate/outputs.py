@@ -226,17 +226,18 @@ def _json(path: str) -> Any:
 
 
 def read_answers(path: str) -> dict[str, str]:
-    """Predicted answers by the names of the questions: a JSON object, as SQuAD's script wants it, or JSON lines with `id` and `answer`."""
+    """Predicted answers by the names of the questions: a JSON object, as SQuAD's script wants it, or JSON lines with `id` and `answer`
+    (null: there is none), as `predict` writes them."""
     if path.endswith(".jsonl"):
         found: dict[str, str] = {}
         for number, line in enumerate(read_lines(path), start=1):
             record = _record(f"{path}:{number}", line)
-            name, answer = record.get("id"), record.get("answer")
-            if not isinstance(name, str | int) or not isinstance(answer, str):
+            name, answer = record.get("id"), record.get("answer", 0)
+            if not isinstance(name, str | int) or not isinstance(answer, str | None):
                 raise InputError(f"{path}:{number}", 'should have "id" and "answer"')
             if str(name) in found:
                 raise InputError(f"{path}:{number}", f"question {name} is there twice")
-            found[str(name)] = answer
+            found[str(name)] = answer or ""  # null: there is none
         return found
     tree = _json(path)
     if not isinstance(tree, dict) or not all(isinstance(answer, str) for answer in tree.values()):

@@ -1,4 +1,6 @@
 """Tasks: what a model is trained for beyond predicting text. To the trainer each is an objective.
 
-classify    labels, any number of labels, or a number, for texts or pairs of texts
+classify      labels, any number of labels, or a number, for texts or pairs of texts (the files that lie here)
+translation/  the other side of a pair
+answer/       the answer to a question, in a text or a folder of documents
 """

@@ -57,8 +57,7 @@ class Start:
 
 def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
     """Begin with a model that is there. Raises `SettingError` for settings that it has already, `ArtifactError` for no such model."""
-    if taken := [name for name in chosen if name.startswith(("model.", "tokenizer.")) and name not in FREE]:
-        raise SettingError(taken[0], "cannot be set together with --base, which has its own model and tokenizer")
+    refuse_settings(chosen)
     if is_classifier(base):
         opened = open_classifier(base, "cpu")
         model = build(opened.recipe.model, opened.tokenizer.vocabulary, opened.task.shape)
@@ -70,6 +69,12 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
     if not isinstance(loaded.model, DecoderModel | EncoderModel):
         raise ArtifactError(base, "is an encoder-decoder, which cannot be made a classifier; encoders and decoders can")
     return Start(loaded.tokenizer, loaded.model.shape, _shape_of(loaded.model), loaded.model, loaded.fingerprint)
+
+
+def refuse_settings(chosen: Mapping[str, Any]) -> None:
+    """Raise `SettingError` for settings that a base has already."""
+    if taken := [name for name in chosen if name.startswith(("model.", "tokenizer.")) and name not in FREE]:
+        raise SettingError(taken[0], "cannot be set together with --base, which has its own model and tokenizer")
 
 
 def _shape_of(model: DecoderModel | EncoderModel) -> dict[str, Any]:

@@ -42,35 +42,40 @@ class CompareResult(Result):
 
 
 def compare(
-    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers also a file of predictions."],
+    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers and readers also a file of predictions."],
     b: Annotated[Path, "The one to compare it with."],
     *,
     data: Annotated[
         list[str] | None,
-        "Texts, or a data folder (its validation part); for classifiers labelled texts. Default: what both runs were validated on.",
+        "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions. Default: what both runs "
+        "were validated on.",
     ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: each model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
     text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
-    test: Annotated[str, "Classifiers: bootstrap, permutation, or mcnemar (of accuracy alone)."] = "bootstrap",
+    test: Annotated[str, "Classifiers, readers: bootstrap, permutation, or mcnemar (of rates alone)."] = "bootstrap",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> CompareResult:
-    """Say whether one model is better than another: a paired test over the same documents or labelled texts.
+    """Say whether one model is better than another: a paired test over the same documents, labelled texts or questions.
 
     Bits per byte and per character compare language models of any tokenizers; perplexity is left out where these differ. Classifiers are
-    compared by every metric, also with the predictions in a file: a label a line, or JSON lines as `predict` writes them.
+    compared by every metric, also with the predictions in a file: a label a line, or JSON lines as `predict` writes them; readers of
+    questions by exact match and F1, also with the answers in a file.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
+    from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.artifact import is_classifier
     from zhixing.verbs.evaluate import check_window, default_texts
 
     if any(is_classifier(Path(path)) for path in (a, b)):
         return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
+    if any(is_reader(Path(path)) for path in (a, b)):
+        return _readers(Path(a), Path(b), data, test, device)
     systems = [open_model(Path(path), device) for path in (a, b)]
     for system in systems:
         system.decoder_for("compare")
@@ -105,18 +110,41 @@ def _classifiers(
 
     if data is None:
         raise SettingError("data", "is needed to compare classifiers: name the labelled texts")
-    if test not in ("bootstrap", "permutation", "mcnemar"):
-        raise SettingError("test", f"is bootstrap, permutation or mcnemar, not {test}")
+    _check_test(test)
     kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
     found = {name: Comparison(**entry) for name, entry in differences.items()}
     name = main_metric(kind)
-    main, few = found[name], _few(texts, "texts")
-    if main.p >= 0.05:
-        verdict = f"no significant difference in {name} (p = {main.p:.3f}): take the cheaper one{few}"
-    else:
-        better = "B" if (main.difference > 0) != lower_is_better(name) else "A"
-        verdict = f"{better} is better: {name} {main.a:.4f} and {main.b:.4f}, p = {main.p:.4f}{few}"
+    verdict = _better(name, found[name], lower_is_better(name)) + _few(texts, "texts")
     return CompareResult(a=str(a), b=str(b), data=data, documents=texts, metrics=found, verdict=verdict)
+
+
+def _readers(a: Path, b: Path, data: list[str] | None, test: str, device: str) -> CompareResult:
+    """Compare two readers of questions, or one with answers in a file."""
+    from zhixing.errors import SettingError
+    from zhixing.evaluate.answers import compare_readers
+
+    if data is None:
+        raise SettingError("data", "is needed to compare readers: name the questions")
+    _check_test(test)
+    questions, differences = compare_readers(a, b, data, test, device)  # type: ignore[arg-type]
+    found = {name: Comparison(**entry) for name, entry in differences.items()}
+    name = "answer_f1" if "answer_f1" in found else "exact_match"
+    verdict = _better(name, found[name], lower=False) + _few(questions, "questions")
+    return CompareResult(a=str(a), b=str(b), data=data, documents=questions, metrics=found, verdict=verdict)
+
+
+def _check_test(test: str) -> None:
+    from zhixing.errors import SettingError
+
+    if test not in ("bootstrap", "permutation", "mcnemar"):
+        raise SettingError("test", f"is bootstrap, permutation or mcnemar, not {test}")
+
+
+def _better(name: str, main: Comparison, lower: bool) -> str:
+    if main.p >= 0.05:
+        return f"no significant difference in {name} (p = {main.p:.3f}): take the cheaper one"
+    better = "B" if (main.difference > 0) != lower else "A"
+    return f"{better} is better: {name} {main.a:.4f} and {main.b:.4f}, p = {main.p:.4f}"
 
 
 def _few(count: int, what: str) -> str:

@@ -15,6 +15,7 @@ from zhixing.files import together, write_json, write_text
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
+    from zhixing.evaluate.answers import AnswerResult
     from zhixing.evaluate.classification import ClassificationResult
     from zhixing.evaluate.documents import Text
     from zhixing.evaluate.translations import TranslationResult
@@ -53,8 +54,8 @@ def evaluate(
     *,
     data: Annotated[
         list[str] | None,
-        "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator. Default: what the run was "
-        "validated on.",
+        "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator, questions for a reader. "
+        "Default: what the run was validated on.",
     ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
@@ -67,11 +68,12 @@ def evaluate(
     to: Annotated[str | None, "Translators: the language to write, where several were trained."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
-) -> EvaluateResult | ClassificationResult | TranslationResult:
+) -> EvaluateResult | ClassificationResult | TranslationResult | AnswerResult:
     """Measure a model on any text, with intervals.
 
     Bits per byte, bits per character and perplexity of a decoder; loss and accuracy of an encoder at hidden words; every metric of a
-    classifier, with its surest errors and what moved them; BLEU, chrF, TER and METEOR of a translator.
+    classifier, with its surest errors and what moved them; BLEU, chrF, TER and METEOR of a translator; exact match and F1 of a reader of
+    questions.
 
     Intervals are bootstrapped over documents or texts (rates have Wilson's).
 
@@ -83,6 +85,7 @@ def evaluate(
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.models.shapes import EncoderModel
+    from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.artifact import is_classifier
     from zhixing.tasks.translation.artifact import is_export, is_translator
 
@@ -92,6 +95,8 @@ def evaluate(
         raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
     if is_classifier(Path(model)):
         return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
+    if is_reader(Path(model)):
+        return _reader(Path(model), data, (window, stride), device, out)
     loaded = open_model(Path(model), device)
     if isinstance(loaded.model, EncoderModel):
         return _hidden(loaded, str(model), data, window, stride, out)
@@ -173,6 +178,25 @@ def _classifier(
         write_text(place / "examples.jsonl", "".join(rows))
         write_json(place / "report.json", result.model_dump())
         write_classification_report(place, folder.name)
+    return result
+
+
+def _reader(model: Path, data: list[str] | None, frame: tuple[int | None, int | None], device: str, out: Path | None) -> AnswerResult:
+    """Evaluate a reader of questions."""
+    from zhixing.evaluate.answers import evaluate_reader
+    from zhixing.evaluate.report import write_answers_report
+    from zhixing.tasks.answer.artifact import Reader
+
+    if data is None:
+        raise SettingError("data", f"is needed: {model} answers questions, so name those to evaluate it on")
+    if frame != (None, None):
+        raise SettingError("window", "and stride are for language models; a reader sees what it was trained to see")
+    result, rows = evaluate_reader(Reader.open(model, device), data, str(model))
+    folder = out or model / "eval" / folder_name(data)
+    with together(folder) as place:
+        write_text(place / "examples.jsonl", "".join(rows))
+        write_json(place / "report.json", result.model_dump())
+        write_answers_report(place, folder.name)
     return result
 
 

@@ -1,7 +1,8 @@
 """The verb `predict`.
 
 1. Texts are read from a file a window at a time, and what is said of each is written as one line, in the order of the file.
-2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
+2. A reader of questions finds its answers in the texts beside them, or in a folder of documents (`tasks.answer.lines`).
+3. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
    of what a killed one has left, if model, input and settings are the same.
 """
 
@@ -18,6 +19,7 @@ from zhixing.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from zhixing.predict import Predictor, Text
+    from zhixing.tasks.answer.artifact import Reader
 
 
 class PredictResult(Result):
@@ -33,8 +35,10 @@ class PredictResult(Result):
     seconds: float
     texts_per_second: float
     out: str | None
+    unanswered: int | None = None
+    """Of a reader: questions, of those done now, that are said to have no answer."""
     predictions: list[dict[str, Any]] | None = None
-    """For texts given with --text."""
+    """For texts given with --text, questions given with --question."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -43,22 +47,34 @@ class PredictResult(Result):
             return
         more = f", {self.continued} of them done before" if self.continued else ""
         problems = f"; {self.problems} of no use, each with its problem" if self.problems else ""
-        yield f"{self.out}: {self.texts} texts{more}, {self.texts_per_second:.0f} a second{problems}"
+        silent = f"; {self.unanswered} without an answer" if self.unanswered else ""
+        unit = "texts" if self.unanswered is None else "questions"
+        yield f"{self.out}: {self.texts} {unit}{more}, {self.texts_per_second:.0f} a second{silent}{problems}"
 
 
 def predict(
-    model: Annotated[Path, "A finished classification run."],
+    model: Annotated[Path, "A finished classification or question-answering run."],
     *,
-    in_: Annotated[Path | None, "Texts: a text file with one a line, csv, tsv, jsonl or parquet; - is standard input."] = None,
+    in_: Annotated[
+        Path | None,
+        "Texts: a text file with one a line, csv, tsv, jsonl or parquet; questions: SQuAD's or CMRC's JSON, or jsonl with question and "
+        "context; - is standard input.",
+    ] = None,
     out: Annotated[Path | None, "The JSON-lines file to write."] = None,
-    text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
+    text: Annotated[
+        list[str] | None, "A text itself, instead of a file; may be given several times. With --question: where to look."
+    ] = None,
+    question: Annotated[list[str] | None, "Readers: a question itself, instead of a file; may be given several times."] = None,
+    documents: Annotated[list[str] | None, "Readers: files and folders to search for the answers, instead of a text beside each."] = None,
+    passages: Annotated[int, "Readers: how many passages of the documents are read for each question."] = 5,
+    best: Annotated[int, "Readers: how many of the best answers to write for each question."] = 0,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
     pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
     probabilities: Annotated[bool, "Write the probabilities of all classes."] = False,
     precision: Annotated[str, "fp32, or bf16 or auto for speed where the last digits do not matter."] = "fp32",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> PredictResult:
-    """Say what a classifier takes texts for: strings in, labels out, files of any size.
+    """Say what a classifier takes texts for, or what answers a reader finds: strings in, labels or answers out, files of any size.
 
     Raises `InputError` for a file that cannot be read, `ArtifactError` for a model that cannot be used, `Interrupted` after Ctrl-C: what is
     done is kept, and the same command goes on.
@@ -66,13 +82,21 @@ def predict(
     import time
 
     from zhixing.predict import Predictor
+    from zhixing.tasks.answer.artifact import Reader, is_reader
 
-    if (text is None) == (in_ is None):
-        raise SettingError("in", "and --text: one of them says what to predict")
     if precision not in ("fp32", "bf16", "auto"):
         raise SettingError("precision", f"is fp32, bf16 or auto, not {precision}")
     if in_ is not None and out is None:
         raise SettingError("out", "is needed with --in: the JSON-lines file to write")
+    if is_reader(Path(model)):
+        _check_questions(in_, text, question, documents, passages, best)
+        began = time.perf_counter()
+        reader = Reader.open(model, device, precision)
+        return _answers(reader, Path(model), in_, out, text, question, documents, passages, best, began)
+    if named := next((name for name, given in (("question", question), ("documents", documents)) if given is not None), None):
+        raise SettingError(named, f"is for question-answering runs, and {model} is none")
+    if (text is None) == (in_ is None):
+        raise SettingError("in", "and --text: one of them says what to predict")
     began = time.perf_counter()
     predictor = Predictor.open(model, device, precision)
     if text is not None:
@@ -85,6 +109,62 @@ def predict(
         )  # fmt: skip
     assert in_ is not None and out is not None
     return _file(predictor, Path(model), Path(in_), Path(out), text_column, pair_column, probabilities)
+
+
+def _check_questions(
+    in_: Path | None, text: list[str] | None, question: list[str] | None, documents: list[str] | None, passages: int, best: int
+) -> None:
+    """Raise `SettingError` for wishes to a reader that contradict one another."""
+    if (question is None) == (in_ is None):
+        raise SettingError("in", "and --question: one of them says what to ask")
+    if question is not None and (text is None) == (documents is None):
+        raise SettingError("documents", "and --text: one of them says where to look for the answer")
+    if in_ is not None and text is not None:
+        raise SettingError("text", "goes with --question; questions of a file have their texts there, or are looked for in --documents")
+    if text is not None and question is not None and len(text) not in (1, len(question)):
+        raise SettingError("text", f"is given {len(text)} times for {len(question)} questions; give one text, or one for each")
+    if passages < 1:
+        raise SettingError("passages", f"must be at least 1, not {passages}")
+    if best < 0:
+        raise SettingError("best", f"must not be negative, as {best} is")
+
+
+def _answers(
+    reader: Reader,
+    model: Path,
+    in_: Path | None,
+    out: Path | None,
+    text: list[str] | None,
+    question: list[str] | None,
+    documents: list[str] | None,
+    passages: int,
+    best: int,
+    began: float,
+) -> PredictResult:
+    """Answer questions."""
+    import time
+
+    from zhixing.tasks.answer.documents import Shelf
+    from zhixing.tasks.answer.lines import answer_file, answered
+
+    shelf = None if documents is None else Shelf.read(documents)
+    if question is None:
+        assert in_ is not None and out is not None
+        began = time.perf_counter()
+        done = answer_file(reader, Path(in_), Path(out), shelf, documents, passages, best)
+        seconds = time.perf_counter() - began
+        return PredictResult(
+            model=str(model), texts=done.lines, continued=done.before, problems=done.problems, seconds=seconds,
+            texts_per_second=(done.lines - done.before) / seconds, out=str(out), unanswered=done.unanswered,
+        )  # fmt: skip
+    texts = [None] * len(question) if text is None else text * len(question) if len(text) == 1 else text
+    said = answered(reader, shelf, list(zip(question, texts, strict=True)), passages)
+    seconds = time.perf_counter() - began
+    return PredictResult(
+        model=str(model), texts=len(said), continued=0, problems=sum(one.problem is not None for one in said), seconds=seconds,
+        texts_per_second=len(said) / seconds, out=None, unanswered=sum(one.problem is None and one.answer is None for one in said),
+        predictions=[{"question": asked, **one.row(best)} for asked, one in zip(question, said, strict=True)],
+    )  # fmt: skip
 
 
 def _given(text: str, predictor: Predictor) -> Text:

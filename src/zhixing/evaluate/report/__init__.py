@@ -7,6 +7,7 @@ from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.labelled import write_labelled_report
 from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.pairs import write_pairs_report
+from zhixing.evaluate.report.reader import write_answers_report, write_questions_report, write_reader_report
 from zhixing.evaluate.report.run import write_run_report
 from zhixing.evaluate.report.rungs import write_rungs_report
 from zhixing.evaluate.report.score import write_score_report
@@ -14,6 +15,7 @@ from zhixing.evaluate.report.statistics import write_statistics_report
 from zhixing.evaluate.report.vectors import write_vectors_report
 
 __all__ = [
+    "write_answers_report",
     "write_classification_report",
     "write_classifier_report",
     "write_data_report",
@@ -21,6 +23,8 @@ __all__ = [
     "write_labelled_report",
     "write_ladder_report",
     "write_pairs_report",
+    "write_questions_report",
+    "write_reader_report",
     "write_run_report",
     "write_rungs_report",
     "write_score_report",

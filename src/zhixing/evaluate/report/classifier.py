@@ -50,6 +50,11 @@ NAMES: dict[str, tuple[str, str]] = {
     "pr_auc": ("PR-AUC", "PR 曲线下面积"),
     "mae": ("mean absolute error", "平均绝对误差"),
     "spearman": ("Spearman's correlation", "斯皮尔曼相关"),
+    "exact_match": ("exact match", "完全匹配率"),
+    "answer_f1": ("answer F1", "答案 F1"),
+    "has_answer_exact": ("exact match where there is an answer", "有答案时的完全匹配率"),
+    "has_answer_f1": ("F1 where there is an answer", "有答案时的 F1"),
+    "no_answer_accuracy": ("share of unanswerable questions told", "无答案问题识别率"),
 }
 
 
@@ -113,7 +118,8 @@ def _spread(result: dict[str, Any]) -> str:
     return f"<p>{said}</p>" + table(head, rows)
 
 
-def _points(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+def points(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """Steps and values of the rows of a log that have a number under `key`."""
     pairs = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and math.isfinite(row[key])]
     return [step for step, _ in pairs], [value for _, value in pairs]
 
@@ -122,15 +128,15 @@ def _learning(run: Path) -> str:
     rows = read_lines(run, LOG)
     parts = []
     for name, (english, chinese) in MAIN.items():
-        x, y = _points(rows, name)
+        x, y = points(rows, name)
         if len(x) > 1:
             parts.append(
                 figure(plots.lines([("", x, y)], half=True), f"{english}, validation, by step", f"{chinese}（验证集）随步数的变化")
             )
-    x, y = _points(rows, "valid_loss")
+    x, y = points(rows, "valid_loss")
     if len(x) > 1:
         parts.append(figure(plots.lines([("", x, y)], half=True), "Loss on the validation texts, by step.", "验证集损失随步数的变化。"))
-    x, y = _points(rows, "loss")
+    x, y = points(rows, "loss")
     if len(x) > 1:
         drawn = plots.lines([("", plots.thin(x), plots.thin(plots.smooth(y, 0.9)))], half=True)
         parts.append(figure(drawn, "Training loss, smoothed, by step.", "训练损失（平滑）随步数的变化。"))

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from zhixing.objectives import Objective
     from zhixing.tasks.material import Material
     from zhixing.tasks.recipe import ClassifyRecipe
     from zhixing.tasks.start import Start
+    from zhixing.train.loop import State, TrainSettings
+    from zhixing.train.schedule import ScheduleSettings
     from zhixing.verbs.finetune.classify import Wish
 
 BATCH = 32
@@ -73,7 +76,8 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
         steps = math.ceil(draft.objective.epochs * per_epoch)
     else:
         draft = resolve(ClassifyRecipe, wish.chosen, {**derived, "schedule.warmup": 0})
-        first, each = trial(draft, start, material, device)
+        state, objective = _beginning(draft, start, material, device)
+        first, each = trial(state, objective, draft.train, draft.schedule, device)
         left = wish.minutes * 60 * (1 - FINISH) - first
         steps = max(1, min(int(left / each), math.ceil(MOST[known] * per_epoch)))
         say(f"{each:.3g} s a step of {draft.train.batch} texts: {steps} steps, {steps / per_epoch:.1f} epochs")
@@ -100,20 +104,27 @@ def _has_dropout(wish: Wish) -> bool:
     return "dropout" in type(kind).model_fields
 
 
-def trial(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[float, float]:
-    """Seconds of the first step of a training that is thrown away, and of each of those after it."""
+def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:
+    """A training that is thrown away."""
     from zhixing.tasks.classify import Classification
     from zhixing.tasks.start import begin
-    from zhixing.train.loop import train
 
-    state = begin(start, recipe, material.targets.classes, device)
     objective = Classification(
         material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired
     )
-    settings = recipe.train.model_copy(update={"steps": 1 << 30})
+    return begin(start, recipe, material.targets.classes, device), objective
+
+
+def trial(
+    state: State, objective: Objective, settings: TrainSettings, schedule: ScheduleSettings, device: torch.device
+) -> tuple[float, float]:
+    """Seconds of the first step of a training that is thrown away, and of each of those after it."""
+    from zhixing.train.loop import train
+
+    settings = settings.model_copy(update={"steps": 1 << 30})
     began = time.perf_counter()
     times: list[float] = []
-    for step in itertools.islice(train(state, objective, settings, recipe.schedule, device), 12):
+    for step in itertools.islice(train(state, objective, settings, schedule, device), 12):
         times.append(step.seconds)
         if time.perf_counter() - began > 8 and len(times) >= 3:
             break
