@@ -1,7 +1,8 @@
 """Decoding speed on a CPU: our beam search next to transformers' batched `generate`, the same weights, in the same run.
 
     python benchmarks/decode_cpu.py                          # a Marian model of 6 + 2 layers x 256 with random weights
-    python benchmarks/decode_cpu.py --model FOLDER --text FILE   # a trained one in Hugging Face's format, and sentences for it
+    python benchmarks/decode_cpu.py --model FOLDER --text FILE   # a trained one in Hugging Face's format, and sentences for it;
+                                                             # then CTranslate2 translates too, in fp32 and int8
 
 Both translate the same ids with the same beams, in turns, so that a machine that slows down slows both. transformers gets its batches
 twice: as the sentences come, and sorted by length (which it does not do by itself). Text agrees where all tokens of a sentence do.
@@ -112,6 +113,39 @@ def converted(model: Any) -> EncoderDecoderModel:
     return ours.eval()
 
 
+def ctranslate2_sides(
+    model: EncoderDecoderModel, settings: BeamSettings, begin: int, end: int, pad: int
+) -> dict[str, Callable[[list[list[int]]], list[list[int]]]]:
+    """The same weights in CTranslate2, tokens named by their numbers."""
+    import tempfile
+
+    import ctranslate2
+
+    from zhixing.export.ctranslate2 import QUANTIZATIONS, description
+
+    count = max(len(model.encoder.embedding.weight), len(model.decoder.embedding.weight))
+    names = [str(number) for number in range(count)]
+    own = names[: len(model.encoder.embedding.weight)], names[: len(model.decoder.embedding.weight)]
+    sides = {}
+    for quantization in QUANTIZATIONS:
+        folder = tempfile.mkdtemp()
+        made = description(model, model.settings, settings.tokens, own, begin=begin, end=end, pad=pad)
+        made.validate()
+        made.optimize(quantization=quantization)
+        made.save(folder)
+        engine = ctranslate2.Translator(folder, compute_type=quantization, intra_threads=torch.get_num_threads())
+
+        def side(sources: list[list[int]], engine: Any = engine) -> list[list[int]]:
+            found = engine.translate_batch(
+                [[str(token) for token in source] for source in sources], beam_size=settings.beams, max_batch_size=settings.batch,
+                max_decoding_length=settings.tokens, min_decoding_length=0, max_input_length=0, suppress_sequences=[[str(pad)]],
+            )  # fmt: skip
+            return [[int(token) for token in one.hypotheses[0]] for one in found]
+
+        sides[f"ctranslate2, {quantization}"] = side
+    return sides
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model")
@@ -129,8 +163,10 @@ def main() -> None:
     if options.model:
         model = transformers.AutoModelForSeq2SeqLM.from_pretrained(options.model, dtype=torch.float32).eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
+        own = Path(options.model) / "source"  # where `zhixing export` puts the source's, if it is another
+        reader = transformers.AutoTokenizer.from_pretrained(own) if own.is_dir() else tokenizer
         lines = Path(options.text).read_text(encoding="utf-8").splitlines()[: options.sentences]
-        sources, lengths = tokenizer(lines)["input_ids"], None
+        sources, lengths = reader(lines)["input_ids"], None
     else:
         model, sources = random_model(), sentences(options.sentences, options.mean)
         lengths = wanted(sources)
@@ -152,6 +188,10 @@ def main() -> None:
         "transformers": lambda: theirs(model, sources, as_they_come, lengths, options.beams, options.batch, options.limit),
         "transformers, sorted": lambda: theirs(model, sources, by_length, lengths, options.beams, options.batch, options.limit),
     }
+    if lengths is None:  # it takes no processor of log probabilities
+        begin = model.config.decoder_start_token_id
+        for name, translate in ctranslate2_sides(search.model, settings, begin, end, pad).items():
+            sides[name] = lambda translate=translate: translate(sources)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     texts: dict[str, list[list[int]]] = {}
     for _ in range(options.turns):
@@ -176,6 +216,13 @@ def main() -> None:
         "ratio": {name: round(value / middle["ours"], 2) for name, value in middle.items()},
         "agreement": {name: sum(a == b for a, b in zip(text, texts["ours"], strict=True)) / len(sources) for name, text in texts.items()},
     }
+    if lengths is None:
+        from sacrebleu.metrics import BLEU
+
+        spoken = {name: tokenizer.batch_decode(text, skip_special_tokens=True) for name, text in texts.items()}
+        result["BLEU against ours"] = {
+            name: round(BLEU(tokenize="char").corpus_score(said, [spoken["ours"]]).score, 2) for name, said in spoken.items()
+        }
     if options.keep:
         record("decode_cpu", result)
     else:

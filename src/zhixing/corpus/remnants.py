@@ -58,7 +58,7 @@ def _character(entity: re.Match[str]) -> str:
     return html.unescape(inner) if name[0] == "#" else html5.get(name, inner)
 
 
-_ADDRESS = re.compile(r"(?<![A-Za-z0-9@.])(?:(?:https?|ftp)://|www\.)[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*[A-Za-z0-9\-_~/#=&%+$*@]", re.I)
+ADDRESS = re.compile(r"(?<![A-Za-z0-9@.])(?:(?:https?|ftp)://|www\.)[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*[A-Za-z0-9\-_~/#=&%+$*@]", re.I)
 URL = "<URL>"
 """Stands for an address that is masked."""
 
@@ -67,7 +67,7 @@ def addresses(text: str, instead: str) -> str:
     """The text with `instead` for each address of the Web; marks of the sentence behind it stay."""
     if "://" not in text and "www." not in text.lower():
         return text
-    return _ADDRESS.sub(instead, text) if instead else re.sub(f" ?{_ADDRESS.pattern}", "", text, flags=re.I)
+    return ADDRESS.sub(instead, text) if instead else re.sub(f" ?{ADDRESS.pattern}", "", text, flags=re.I)
 
 
 _KEPT_SYMBOLS = "°©®™℃℉№"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -29,6 +29,9 @@ from zhixing.models.shapes import EncoderDecoderModel
 Constrain = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Log probabilities [R, V] of the next token, the number of each row's sentence [R] (-1: an idle row), the tokens so far [R, t] (the begin
 mark is not among them) -> the log probabilities, -inf where a token must not come. Must treat each row by itself."""
+
+
+Number = TypeVar("Number", float, Tensor)
 
 
 class BeamSettings(Settings):
@@ -60,6 +63,20 @@ class BeamSettings(Settings):
     """Whether a translation of `tokens` tokens ends with the end mark whatever its probability."""
     batch: int = Field(64, ge=1)
     """Sentences decoded at once."""
+
+    def limit(self, width: int) -> int:
+        """Tokens of a translation at most, of a source of this padded length."""
+        return self.tokens if self.ratio is None else min(self.tokens, int(self.ratio * width) + 16)
+
+    def normed(self, score: Number, length: int) -> Number:
+        """Scores of hypotheses `length` tokens long, the end mark counted."""
+        match self.norm:
+            case "power":
+                return score / float(length**self.length_penalty)
+            case "gnmt":
+                return score / float(((5 + length) / 6) ** self.length_penalty)
+            case "reward":
+                return score + self.length_penalty * length
 
 
 @dataclass(frozen=True)
@@ -101,17 +118,6 @@ class BeamSearch:
                 found[sentence] = hypotheses
         return found
 
-    def length_norm(self, score: Tensor, length: int) -> Tensor:
-        """Scores of hypotheses `length` tokens long, the end mark counted."""
-        penalty = self.settings.length_penalty
-        match self.settings.norm:
-            case "power":
-                return score / float(length**penalty)
-            case "gnmt":
-                return score / float(((5 + length) / 6) ** penalty)
-            case "reward":
-                return score + penalty * length
-
 
 class _Search:
     """The search over one batch. Rows are sentence by sentence, beam by beam: row b k + j is beam j of sentence b."""
@@ -127,9 +133,7 @@ class _Search:
         self.scores = torch.full((rows, beams), -1e9, device=self.device)  # at first all beams are alike: one of them counts
         self.scores[:, 0] = 0
         self.tokens = torch.zeros(rows * beams, 0, dtype=torch.int64, device=self.device)
-        width = group.source.shape[1]
-        ratio = self.settings.ratio
-        self.limit = self.settings.tokens if ratio is None else min(self.settings.tokens, int(ratio * width) + 16)
+        self.limit = self.settings.limit(group.source.shape[1])
         self.memory = self.model.encode(group.source, group.mask)
         self.state = self.model.start(rows * beams, min(self.limit, 16))
 
@@ -168,7 +172,7 @@ class _Search:
         if settings.banned:
             logs[:, list(settings.banned)] = float("-inf")
         if settings.no_repeat:
-            _forbid_repeats(logs, self.tokens, settings.no_repeat)
+            forbid_repeats(logs, self.tokens.tolist(), settings.no_repeat)
         if self.search.constrain is not None:
             sentences = torch.tensor(self.sentences, device=self.device).repeat_interleave(beams)
             logs = self.search.constrain(logs, sentences, self.tokens)
@@ -190,7 +194,7 @@ class _Search:
         rows, places = ending.nonzero(as_tuple=True)
         if not len(rows):
             return
-        normed = self.search.length_norm(scores, step + 1)[rows, places].tolist()
+        normed = self.settings.normed(scores, step + 1)[rows, places].tolist()
         texts = self.tokens[rows * beams + beam[rows, places]].tolist()
         for row, score, text, one in zip(rows.tolist(), normed, texts, token[rows, places].tolist(), strict=True):
             ended = one == self.search.end
@@ -205,7 +209,7 @@ class _Search:
             self.going = [False] * len(self.going)
             return
         far = self.limit if self.settings.stop == "never" and self.settings.length_penalty > 0 else step + 1
-        possible = self.search.length_norm(self.scores[:, 0], far).tolist()
+        possible = self.settings.normed(self.scores[:, 0], far).tolist()
         for row, finished in enumerate(self.finished):
             if len(finished) == self.settings.beams and (self.settings.stop == "first" or not possible[row] > finished[-1].score):
                 self.going[row] = False
@@ -253,9 +257,9 @@ def greatest(x: Tensor, count: int, block: int = 64) -> tuple[Tensor, Tensor]:
     return values, places.gather(1, among)
 
 
-def _forbid_repeats(logs: Tensor, tokens: Tensor, size: int) -> None:
-    """Set to -inf what would complete a sequence of `size` tokens that has been there before."""
-    for row, text in enumerate(tokens.tolist()):
+def forbid_repeats(logs: Tensor, texts: Sequence[Sequence[int]], size: int) -> None:
+    """Of log probabilities [R, V] set to -inf what would complete a sequence of `size` tokens that has been there before."""
+    for row, text in enumerate(texts):
         ending = text[len(text) - size + 1 :] if size > 1 else []
         again = [text[end] for end in range(size - 1, len(text)) if text[end - size + 1 : end] == ending]
         logs[row, again] = float("-inf")

@@ -7,7 +7,7 @@ that a sentence's draws are the same whatever its batch mates and wherever it st
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -31,17 +31,21 @@ def draws(
     banned: Sequence[int] = (),
     first: Sequence[int] = (),
     batch: int = 64,
+    limit: Callable[[int], int] | None = None,
 ) -> list[list[Hypothesis]]:
     """`count` outputs for each source; their scores are log probabilities under the model as it is (temperature 1, nothing left out).
 
     begin: the token before the first of an output; end: the one after its last. banned: tokens that never occur; first: tokens that every
-    output begins with.
+    output begins with. limit: tokens of an output at most, for a source of such a padded length; at most `settings.tokens` in any case.
     """
     found: list[list[Hypothesis]] = [[] for _ in sources]
     size, fixed = grain(count), not steady(model)
     for group in groups(sources, batch, size, pad, model.head.matrix.device, fixed=fixed):
         seeds = [f"{settings.seed}/{list(sources[sentence])}/{number}" for sentence in group.sentences for number in range(count)]
-        rows = _draw(model, group, settings, count, size, fixed, seeds, begin, end, list(banned), first)
+        tokens = settings.tokens if limit is None else min(settings.tokens, limit(group.source.shape[1]))
+        rows = _draw(
+            model, group, settings.model_copy(update={"tokens": tokens}), count, size, fixed, seeds, begin, end, list(banned), first
+        )
         for place, sentence in enumerate(group.sentences):
             found[sentence] = rows[place * count : (place + 1) * count]
     return found

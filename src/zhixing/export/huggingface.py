@@ -54,7 +54,7 @@ def write(out: Path, model: Model, tokenizer: Tokenizer, context: int, *, settin
     model = model.cpu().float().eval()
     with new_folder(out, "export", extra={"to": "hf"}) as folder:
         pretrained.save(folder, model, settings, tokenizer, context)
-        with _quiet(transformers):
+        with quiet(transformers):
             theirs = getattr(transformers, family.FAMILIES[kind]).from_pretrained(folder, dtype=torch.float32).eval()
             compare_tokens(tokenizer, transformers.PreTrainedTokenizerFast.from_pretrained(folder))
             try:
@@ -69,13 +69,13 @@ def write(out: Path, model: Model, tokenizer: Tokenizer, context: int, *, settin
             elif isinstance(model, EncoderModel):
                 difference, tokens = compare_encoders(model, theirs, tokenizer, context)
             else:
-                raise UserError("encoder-decoders cannot be exported to the Hugging Face format yet")
+                raise UserError("an encoder-decoder is exported from its run (zhixing finetune translate), which has both its tokenizers")
         size = sum(file.stat().st_size for file in folder.iterdir())
     return Exported(family.FAMILIES[kind], size, difference, tokens)
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Without its warnings and bars: what matters of its work is said by us."""
     logging = transformers.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -112,7 +112,7 @@ def compare_logits(ours: DecoderModel, theirs: Any, tokenizer: Tokenizer, contex
         ids = torch.tensor([row])
         states, _ = ours(ids)
         difference = max(difference, float((ours.head(states) - theirs(ids).logits).abs().max()))
-    _refuse_above_tolerance(difference)
+    refuse_above_tolerance(difference)
     return difference, sum(map(len, rows))
 
 
@@ -122,7 +122,8 @@ def _noise(tokenizer: Tokenizer, context: int) -> list[int]:
     return [token if token != tokenizer.pad else tokenizer.end for token in drawn]
 
 
-def _refuse_above_tolerance(difference: float) -> None:
+def refuse_above_tolerance(difference: float) -> None:
+    """Raise `ZhixingError` for logits that differ by more than the tolerance."""
     if not difference <= TOLERANCE:
         raise ZhixingError(f"not exported: logits of transformers differ by {difference:.2g}, more than {TOLERANCE:g}")
 
@@ -142,7 +143,7 @@ def compare_encoders(ours: EncoderModel, theirs: Any, tokenizer: Tokenizer, cont
     told = {"token_type_ids": kinds} if getattr(ours.settings, "kinds", 1) > 1 else {}
     mine = ours.head(ours(ids, mask, kinds=kinds))
     difference = float((mine - theirs(ids, attention_mask=mask.long(), **told).logits)[mask].abs().max())
-    _refuse_above_tolerance(difference)
+    refuse_above_tolerance(difference)
     return difference, int(mask.sum())
 
 

@@ -207,6 +207,17 @@ class DecoderTrunk(nn.Module):
         out: Tensor = self.norm(x)
         return out
 
+    def looks(self, x: Tensor, memory: Memory, layer: int) -> Tensor:
+        """[B, T, D] -> what one block attends to of the memory, from the first token on: [B, T, S]; see `CrossAttention.weights`."""
+        x = self.begin(x, torch.arange(x.shape[1], device=x.device))
+        seen, read = visible(memory.mask, None), self.read(memory)
+        for number in range(layer):
+            x = self.blocks[number](x, read[number], seen)
+        block = self.blocks[layer]
+        assert isinstance(block, DecoderBlock)
+        x = block.attention_residual.after(x, block.attention(block.attention_residual.before(x)))
+        return block.cross.weights(block.cross_residual.before(x), read[layer][0], seen)
+
     def step(self, x: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
         """[B, T, D] -> [B, T, D] after what `state` has seen, which is moved on."""
         places = state.positions(x.shape[1])
@@ -280,6 +291,10 @@ class MarianDecoder(nn.Module):
         if memory is not None:
             state.memory, state.memory_mask = self.trunk.read(memory), memory.mask
         return self.trunk.step(embedded, state, lengths), state
+
+    def looks(self, ids: Tensor, memory: Memory, layer: int) -> Tensor:
+        """ids [B, T] -> how much block `layer` attends to each token of the memory where it reads each id: [B, T, S]."""
+        return self.trunk.looks(self.embedding(ids), memory, layer)
 
     def start(self, batch: int, capacity: int = 0) -> State:
         """No tokens seen; room for `capacity`."""

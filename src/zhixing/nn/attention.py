@@ -102,6 +102,15 @@ class CrossAttention(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
         return out
 
+    def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[B, T, D] -> how much of each place of the memory goes into each token, the mean of the heads: [B, T, S], each row 1 in all."""
+        q = self.q(x).unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)  # [B, H, T, E]
+        scores = (q @ keys.mT).float() * self.head_width**-0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        weights: Tensor = scores.softmax(dim=-1).mean(dim=1)
+        return weights
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """Softmax attention of q [B, H, T, E] over k and v [B, K, S, E]: [B, H, T, E].

@@ -11,7 +11,7 @@ word in `FAMILIES`. Of a pickle nothing but tensors is ever read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,17 +114,21 @@ def save_pair(
     context: int,
     *,
     begin: int,
+    generation: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an encoder-decoder: config, weights, generation config, and the tokenizers as `source_tokenizer.json` and `tokenizer.json`.
 
-    begin: the token before the first of an output. Raises `SettingError` where the format has no name for the architecture.
+    begin: the token before the first of an output. generation: what the generation config says beside the marks, by default a search by
+    four beams up to `context` tokens. Raises `SettingError` where the format has no name for the architecture.
     """
     apart = model.encoder.embedding is not model.decoder.embedding
     own = int(model.encoder.embedding.weight.shape[0]) if apart else None  # type: ignore[union-attr, index]
     marks = {"eos_token_id": tokenizer.end, "pad_token_id": tokenizer.pad, "decoder_start_token_id": begin, "forced_eos_token_id": None}
-    write_json(folder / "config.json", marian.config(architecture, model.head.matrix.shape[0], context, own) | marks)
+    searched = {"num_beams": 4, "max_length": context} | dict(generation or {})
+    positions = max(context, searched["max_length"])  # their table of positions must reach as far as is written
+    write_json(folder / "config.json", marian.config(architecture, model.head.matrix.shape[0], positions, own) | marks)
     banned = {"bad_words_ids": [[tokenizer.pad]]} if tokenizer.pad != tokenizer.end else {}
-    write_json(folder / "generation_config.json", marks | banned | {"num_beams": 4, "max_length": context})
+    write_json(folder / "generation_config.json", marks | banned | searched)
     weights.write(folder, marian.write(model, architecture))
     tokenizer.save(folder / "tokenizer.json")
     source_tokenizer.save(folder / "source_tokenizer.json")

@@ -243,6 +243,11 @@ class Tokenizer:
             found.append(text if text and "\ufffd" not in text else str(self._inner.id_to_token(one)))
         return found
 
+    def names(self) -> list[str]:
+        """The name of each id in the vocabulary, all different; a gap, which foreign tokenizers may have, is called `<gap 17>`."""
+        names = (self._inner.id_to_token(one) for one in range(self.vocabulary))
+        return [f"<gap {number}>" if name is None else str(name) for number, name in enumerate(names)]
+
     def stream(self) -> Stream:
         """A decoder that is fed one id at a time."""
         return Stream(self)

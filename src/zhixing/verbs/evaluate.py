@@ -87,9 +87,9 @@ def evaluate(
     from zhixing.models.shapes import EncoderModel
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.artifact import is_classifier
-    from zhixing.tasks.translation.artifact import is_translator
+    from zhixing.tasks.translation.artifact import is_export, is_translator
 
-    if is_translator(Path(model)):
+    if is_translator(Path(model)) or is_export(Path(model)):
         return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out, to, domain_column)
     if to is not None or domain_column is not None:
         raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")

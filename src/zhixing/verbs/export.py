@@ -10,7 +10,7 @@ from zhixing.config import Result
 from zhixing.errors import SettingError
 from zhixing.files import human_bytes, refuse_existing
 
-FORMATS = ("hf",)
+FORMATS = ("hf", "ctranslate2")
 
 
 class ExportResult(Result):
@@ -25,43 +25,88 @@ class ExportResult(Result):
     """Greatest difference of logits between the other program and us."""
     tokens: int
     """Tokens that were compared."""
-    greedy: bool
-    """Whether it writes text, and greedy continuations were found the same."""
+    same: str | None
+    """What else was found the same: greedy continuations, translations."""
 
     def lines(self) -> Iterator[str]:
         """Where it is and how near it comes."""
         yield f"{self.folder}: {self.family}, {human_bytes(self.bytes)}"
-        greedy = "; greedy continuations are the same" if self.greedy else ""
-        yield f"logits differ by at most {self.difference:.1e} over {self.tokens} tokens{greedy}"
+        same = f"; {self.same} are the same" if self.same else ""
+        yield f"logits differ by at most {self.difference:.1e} over {self.tokens} tokens{same}"
+
+
+class ScoredExportResult(Result):
+    """What `export` returns where another engine computes otherwise, and was judged by its translations."""
+
+    folder: Path
+    to: str
+    quantization: str
+    bytes: int
+    texts: int
+    """Validation pairs that were translated by both."""
+    bleu: float
+    """Of the export."""
+    own_bleu: float
+    """Of the run."""
+    same: float
+    """Share of translations that are equal."""
+    signature: str
+
+    def lines(self) -> Iterator[str]:
+        """Where it is and how well it translates."""
+        yield f"{self.folder}: CTranslate2, {self.quantization}, {human_bytes(self.bytes)}"
+        yield (
+            f"BLEU {self.bleu:.2f} on {self.texts} validation pairs, {self.own_bleu:.2f} before; "
+            f"{self.same:.1%} of the translations are equal  {self.signature}"
+        )
 
 
 def export(
     run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name."],
     *,
-    to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...)."] = "hf",
-    out: Annotated[Path | None, "Folder to write; default: beside the run, its name with -hf."] = None,
-) -> ExportResult:
-    """Write a model in another program's format, after checking that the outputs are equal.
+    to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...), or ctranslate2 (fast translation)."] = "hf",
+    out: Annotated[Path | None, "Folder to write; default: beside the run, its name with -hf or -ctranslate2."] = None,
+    quantization: Annotated[str, "With ctranslate2: float32 or int8."] = "int8",
+    tolerance: Annotated[float, "With ctranslate2: BLEU on the validation pairs that the export may lose."] = 0.3,
+) -> ExportResult | ScoredExportResult:
+    """Write a model in another program's format, after checking that its outputs are equal, or with ctranslate2 as good.
 
     Nothing is written on `UserError` (the format cannot hold this model) and `ZhixingError` (the other program's outputs differ).
     """
     if to not in FORMATS:
         raise SettingError("to", f"is one of {', '.join(FORMATS)}, not {to!r}")
+    if quantization not in ("float32", "int8"):
+        raise SettingError("quantization", f"is float32 or int8, not {quantization!r}")
+    if not tolerance >= 0:
+        raise SettingError("tolerance", "is BLEU that may be lost, 0 or more")
     run = Path(run)
     place = Path(out) if out is not None else run.with_name(f"{run.resolve().name}-{to}")
     refuse_existing(place)
 
-    from zhixing.checkpoint import open_model
-    from zhixing.export import huggingface
+    from zhixing.tasks.translation.artifact import Translator, is_export, is_translator
 
-    loaded = open_model(run, "cpu")
-    done = huggingface.write(place, loaded.model, loaded.tokenizer, loaded.context, settings=loaded.model.settings)
+    if is_translator(run) or is_export(run):
+        translator = Translator.open(run, "cpu")
+        if to == "ctranslate2":
+            from zhixing.export import ctranslate2
+
+            made = ctranslate2.write(place, run, translator, quantization, tolerance)  # type: ignore[arg-type]
+            return ScoredExportResult(
+                folder=place, to=to, quantization=quantization, bytes=made.bytes, texts=made.texts, bleu=made.bleu[1],
+                own_bleu=made.bleu[0], same=made.same, signature=made.signature,
+            )  # fmt: skip
+        from zhixing.export import pairs
+
+        done, same = pairs.write(place, run, translator), "translations"
+    elif to == "ctranslate2":
+        raise SettingError("to", "= ctranslate2 is for translation runs (zhixing finetune translate)")
+    else:
+        from zhixing.checkpoint import open_model
+        from zhixing.export import huggingface
+
+        loaded = open_model(run, "cpu")
+        done = huggingface.write(place, loaded.model, loaded.tokenizer, loaded.context, settings=loaded.model.settings)
+        same = "greedy continuations" if loaded.model.shape == "decoder" else ""
     return ExportResult(
-        folder=place,
-        to=to,
-        family=done.family,
-        bytes=done.bytes,
-        difference=done.difference,
-        tokens=done.tokens,
-        greedy=loaded.model.shape == "decoder",
+        folder=place, to=to, family=done.family, bytes=done.bytes, difference=done.difference, tokens=done.tokens, same=same or None
     )

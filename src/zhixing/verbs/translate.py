@@ -3,6 +3,7 @@
 1. Lines are read from a file a window at a time, split at `\n` alone; each is written in the other language as one line, in order.
 2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
    of what a killed one has left, if model, input and settings are the same.
+3. How they are translated is a `Manner`: a search, terms that must appear, draws, minimum Bayes risk.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from zhixing.config import Result
 from zhixing.errors import InputError, SettingError
 
 if TYPE_CHECKING:
-    from zhixing.decode.beam import BeamSettings
-    from zhixing.tasks.translation.artifact import Translator
+    from zhixing.tasks.translation.artifact import Translation, Translator
+    from zhixing.tasks.translation.search import Manner
 
 WINDOW = 1024
 """Lines that are sorted by length together."""
@@ -56,13 +57,22 @@ class TranslateResult(Result):
 
 
 def translate(
-    model: Annotated[Path, "A finished translation run."],
+    model: Annotated[Path, "A finished translation run, or its export for CTranslate2."],
     *,
     in_: Annotated[Path | None, "A text file; each line is translated. - is standard input."] = None,
     out: Annotated[Path | None, "The text file to write, line for line."] = None,
     text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
     beams: Annotated[int | None, "Hypotheses kept at each step; 1 is greedy. Default: as the run says."] = None,
     best: Annotated[int, "With --text: show so many translations of a sentence, best first."] = 1,
+    glossary: Annotated[Path | None, "Lines TERM<tab>TRANSLATION: where the term occurs, its translation must."] = None,
+    keep: Annotated[
+        list[str] | None, "Keep such spans exactly as they are: number, url, email, code, placeholder, or all; may be given several times."
+    ] = None,
+    mbr: Annotated[int, "Draw so many translations and take the one most like all of them (minimum Bayes risk by chrF); 0: search."] = 0,
+    sample: Annotated[bool, "Draw a translation at random instead of searching the best."] = False,
+    temperature: Annotated[float, "With --sample and --mbr: the higher, the more varied."] = 1.0,
+    seed: Annotated[int, "With --sample and --mbr: seed of the draws."] = 0,
+    align: Annotated[bool, "Say which words stand for which; --out then is JSON lines."] = False,
     to: Annotated[str | None, "The language to write, where the model was trained on several."] = None,
     domain: Annotated[str | None, "The kind of text, where the model was trained on several."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
@@ -72,21 +82,39 @@ def translate(
     A line comes out the same whatever the others are. Raises `InputError` for a file that cannot be read, `ArtifactError` for a model that
     cannot be used, `Interrupted` after Ctrl-C: what is done is kept, and the same command goes on.
     """
-    from zhixing.tasks.translation.artifact import Translator
-
     if (text is None) == (in_ is None):
         raise SettingError("in", "and --text: one of them says what to translate")
     if in_ is not None and out is None:
         raise SettingError("out", "is needed with --in: the file to write")
-    if (beams is not None and beams < 1) or best < 1:
-        raise SettingError("beams" if beams is not None and beams < 1 else "best", "must be at least 1")
+    for name, number, least in (("beams", beams, 1), ("best", best, 1), ("mbr", mbr, 0), ("seed", seed, 0)):
+        if number is not None and number < least:
+            raise SettingError(name, f"must be at least {least}")
+    if not temperature > 0:
+        raise SettingError("temperature", "must be greater than 0; leave out --sample to search")
+
+    from zhixing.decode.sample import SampleSettings
+    from zhixing.tasks.translation.artifact import Translator
+    from zhixing.tasks.translation.search import MBR_DRAWS, Manner
+    from zhixing.tasks.translation.terms import KEPT, Terms, read_glossary
+
     began = time.perf_counter()
     translator = Translator.open(model, device).speaking(to, domain)
     search = translator.recipe.decode
     beams = search.beams if beams is None else beams
-    settings = search.model_copy(update={"beams": max(beams, best), "best": best})
+    drawn = None
+    if sample or mbr:
+        usual = MBR_DRAWS if mbr else SampleSettings(temperature=1.0)
+        drawn = usual.model_copy(update={"temperature": temperature, "seed": seed})
+        search = search.model_copy(update={"best": best})
+    else:
+        search = search.model_copy(update={"beams": max(beams, best), "best": best})
+    terms = None
+    if glossary is not None or keep:
+        kinds = tuple(KEPT) if keep and "all" in keep else tuple(dict.fromkeys(keep or ()))
+        terms = Terms(read_glossary(glossary, translator.cleaned) if glossary is not None else {}, kinds)
+    manner = Manner(search, terms, drawn, mbr, align)
     if text is not None:
-        found = translator(text, settings)
+        found = translator(text, manner)
         rows = [_row(source, one) for source, one in zip(text, found, strict=True)]
         seconds = time.perf_counter() - began
         cut, forced = sum(one.pieces > 1 for one in found), sum(one.forced for one in found)
@@ -95,15 +123,28 @@ def translate(
             out=None, translations=rows,
         )  # fmt: skip
     assert in_ is not None and out is not None
-    return _file(translator, settings, model, Path(in_), Path(out), domain)
+    return _file(translator, manner, model, Path(in_), Path(out), domain)
 
 
-def _row(source: str, one: Any) -> dict[str, Any]:
-    row = {"source": source, "translation": one.text, "score": one.score, "pieces": one.pieces}
+def _row(source: str, one: Translation) -> dict[str, Any]:
+    row: dict[str, Any] = {"source": source, "translation": one.text, "score": one.score, "pieces": one.pieces}
+    if one.links:
+        row |= _aligned(one)
     return {**row, "alternatives": list(one.alternatives)} if one.alternatives else row
 
 
-def _file(translator: Translator, settings: BeamSettings, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
+def _aligned(one: Translation) -> dict[str, Any]:
+    """Places of characters in `source` (the text as it was translated, cleaned) and in `translation`, and how sure each link is."""
+    return {"source": one.source, "alignment": [[*link.source, *link.target, link.weight] for link in one.links]}
+
+
+def _line(one: Translation, *, aligned: bool) -> str:
+    if not aligned:
+        return one.text.replace("\n", " ")
+    return json.dumps({"translation": one.text, "score": one.score, **_aligned(one)}, ensure_ascii=False)
+
+
+def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
     from zhixing.console import progress
     from zhixing.corpus.sources import STDIN
     from zhixing.resume import resumed
@@ -112,7 +153,7 @@ def _file(translator: Translator, settings: BeamSettings, model: Path, source: P
     if not piped and not source.is_file():
         raise InputError(source, "no such file")
     request = {
-        "model": translator.fingerprint, "in": str(source.absolute()), "search": json.loads(settings.model_dump_json()),
+        "model": translator.fingerprint, "in": str(source.absolute()), "manner": _told(manner),
         "to": translator.to, "domain": domain,
         "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
     }  # fmt: skip
@@ -124,16 +165,28 @@ def _file(translator: Translator, settings: BeamSettings, model: Path, source: P
         with progress("translating", total=None if piped else _count(source), unit="lines") as bar:
             bar.advance(written.before)
             while window := list(islice(lines, WINDOW)):
-                found = translator(window, settings)
+                found = translator(window, manner)
                 cut += sum(one.pieces > 1 for one in found)
                 forced += sum(one.forced for one in found)
-                written.add([one.text.replace("\n", " ") for one in found])
+                written.add([_line(one, aligned=manner.align) for one in found])
                 bar.advance(len(window))
     seconds = time.perf_counter() - began
     return TranslateResult(
         model=str(model), texts=written.lines, continued=written.before, cut=cut, forced=forced, seconds=seconds,
         texts_per_second=(written.lines - written.before) / seconds, out=str(out),
     )  # fmt: skip
+
+
+def _told(manner: Manner) -> dict[str, Any]:
+    """A manner as JSON."""
+    terms, sample = manner.terms, manner.sample
+    return {
+        "search": manner.beam.model_dump(mode="json"),
+        "sample": None if sample is None else sample.model_dump(mode="json"),
+        "terms": None if terms is None else [sorted(terms.glossary.items()), terms.keep],
+        "mbr": manner.mbr,
+        "align": manner.align,
+    }
 
 
 def _lines(source: Path) -> Iterator[str]:

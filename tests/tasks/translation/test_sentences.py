@@ -66,3 +66,18 @@ def test_any_text_comes_back():
         same = pieces.lead + "".join(p.text + p.gap for p in pieces.pieces)
         assert "".join(same.split()) == "".join(text.split())
         assert all(len(p.text) <= longest and p.text.strip() for p in pieces.pieces)
+
+
+def test_markers_of_lists_are_not_translated():
+    text = "# Title\n\n- one thing\n  * a second\n1. third. And more.\n（二）第四\n> said 3. No list\n-5 degrees\n"
+    pieces = cut(text, lambda text: len(text) <= 15)
+    assert [piece.text for piece in pieces.pieces] == [
+        "Title", "one thing", "a second", "third.", "And more.", "第四", "said 3. No list", "-5 degrees",
+    ]  # fmt: skip
+    assert pieces.joined_source == text
+    assert pieces.joined([str(n) for n in range(8)], spaced=True) == "# 0\n\n- 1\n  * 2\n1. 3 4\n（二）5\n> 6\n7\n"
+
+
+def test_latin_words_do_not_touch_where_chinese_sentences_do():
+    pieces = cut("One. Two. Three.", lambda text: len(text) <= 6)
+    assert pieces.joined(["一 OK.", "No 二。", "三 OK"], spaced=False) == "一 OK. No 二。三 OK"

@@ -7,6 +7,9 @@
         task.json                languages, SHA-256 of weights and tokenizers, golden texts with their translations
 
 Whoever opens it gets the golden translations again, or an error.
+
+An export for CTranslate2 is opened likewise. There `model.bin` holds the weights and `config.json` is CTranslate2's, so that the settings
+are in `recipe.json`; its golden translations are those that CTranslate2 made when it was written.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -24,20 +28,24 @@ from safetensors import SafetensorError
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
-from zhixing.decode.beam import BeamSearch, BeamSettings
-from zhixing.errors import ArtifactError, InputError
+from zhixing.decode.beam import BeamSettings, Hypothesis
+from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.translation import engines
+from zhixing.tasks.translation.alignment import Link, attention, links, moved
+from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.marks import Marks
 from zhixing.tasks.translation.recipe import TranslateRecipe
-from zhixing.tasks.translation.sentences import Pieces, cut
+from zhixing.tasks.translation.search import Manner, Search
+from zhixing.tasks.translation.sentences import cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS = "task.json", "model.safetensors"
-TOLERANCE = 1e-3
-"""By how much the score of a golden translation may differ from machine to machine."""
+TASK, WEIGHTS, RECIPE = "task.json", "model.safetensors", "recipe.json"
+TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05}
+"""By how much the score of a golden translation may differ from machine to machine: int8 products are rounded by the processor's rules."""
 _UNSPACED = ("zh", "ja", "th")
 """Languages whose sentences follow each other without a space."""
 
@@ -63,6 +71,10 @@ class Task(Settings):
     golden: tuple[Golden, ...]
     marks: Marks | None = None
     """What stands around the texts; None: a mark of the end alone."""
+    engine: Literal["own", "ctranslate2"] = "own"
+    """What computes the translations."""
+    quantization: str | None = None
+    """Numbers that another engine's weights are made of."""
 
 
 @dataclass(frozen=True)
@@ -78,52 +90,56 @@ class Translation:
     """Sentences, or parts of them, that it was cut into."""
     forced: int = 0
     """Of these cuts, those inside a clause, because not even that fits into the model's window."""
+    source: str = ""
+    """The text as it was translated: cleaned."""
+    links: tuple[Link, ...] = ()
+    """Where asked for, which words of `text` stand for which words of `source`, as places of characters."""
 
 
 class Translator:
     """A translation model that takes texts and gives texts."""
 
     def __init__(
-        self, model: EncoderDecoderModel, tokenizers: tuple[Tokenizer, Tokenizer], recipe: TranslateRecipe, task: Task, device: torch.device
+        self,
+        model: EncoderDecoderModel | CTranslate2,
+        tokenizers: tuple[Tokenizer, Tokenizer],
+        recipe: TranslateRecipe,
+        task: Task,
+        device: torch.device,
     ) -> None:
-        self.model, self.source, self.target = model.to(device).eval(), *tokenizers
+        self.engine = model.to(device).eval() if isinstance(model, EncoderDecoderModel) else model
+        self.source, self.target = tokenizers
         self.recipe, self.task, self.device = recipe, task, device
         self.marks = task.marks or Marks.plain((task.source_language, task.target_language), self.source, self.target)
         self.to = task.target_language
-        self._tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
+        tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
+        self.search = Search(self.engine, self.source, self.target, task.context, self.marks.start, *tags)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
-        """Open a finished run, its hashes and golden translations checked.
+        """Open a finished run or an export for CTranslate2, its hashes and golden translations checked.
 
         Raises `ArtifactError` when it is absent, unfinished, damaged, or does not translate as it did when it was made.
         """
         path, target = Path(path), devices.pick(device)
-        open_folder(path, "run", verify=["config.json", SOURCE_TOKENIZER, TARGET_TOKENIZER])
-        if not is_translator(path):
+        exported = is_export(path)
+        settings = RECIPE if exported else "config.json"
+        open_folder(path, "export" if exported else "run", verify=[settings, SOURCE_TOKENIZER, TARGET_TOKENIZER])
+        if not exported and not is_translator(path):
             raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
         if not (path / TASK).is_file():
             raise ArtifactError(path, "has not finished training; the command that began it continues it")
-        recipe = resolve(TranslateRecipe, read_json(path / "config.json"))
+        recipe = resolve(TranslateRecipe, read_json(path / settings))
         try:
             task = Task.model_validate(read_json(path / TASK))
         except (ValidationError, InputError):
             raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
         tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
-        if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
-            raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
-        with torch.device("meta"):
-            rows = task.marks.rows if task.marks else (tokenizers[0].vocabulary, tokenizers[1].vocabulary)
-            model = build_translator(recipe, *rows)
-        try:
-            weights = safetensors.torch.load_file(path / WEIGHTS)
-            if recipe.vocabulary.joint:
-                weights["decoder.embedding.weight"] = weights["encoder.embedding.weight"]
-            model.load_state_dict(weights, assign=True)
-        except (SafetensorError, RuntimeError, KeyError) as error:
-            raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
-        if recipe.vocabulary.joint:
-            model.encoder.embedding = model.decoder.embedding
+        weights = path / (engines.WEIGHTS if exported else WEIGHTS)
+        if not weights.is_file() or sha256(weights) != task.weights:
+            raise ArtifactError(path, f"is damaged: the bytes of {weights.name} do not match their SHA-256")
+        rows = task.marks.rows if task.marks else (tokenizers[0].vocabulary, tokenizers[1].vocabulary)
+        model = CTranslate2(path, tokenizers, task.quantization, target) if exported else _model(weights, recipe, rows)
         made = cls(model, tokenizers, recipe, task, target)
         made._check(path)
         return made
@@ -131,66 +147,92 @@ class Translator:
     def _check(self, path: Path) -> None:
         found = self([golden.source for golden in self.task.golden])
         for golden, now in zip(self.task.golden, found, strict=True):
-            if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE:
+            if now.text != golden.target and abs(now.score - golden.score) > TOLERANCE[self.task.engine]:
                 what = f"translates {golden.source[:40]!r} otherwise than when it was made; weights, tokenizers or a library have changed"
                 raise ArtifactError(path, what)
+
+    @property
+    def model(self) -> EncoderDecoderModel:
+        """The model itself. Raises `UserError` for an export, in which another engine has it."""
+        if not isinstance(self.engine, EncoderDecoderModel):
+            raise UserError("an export for CTranslate2 can be translated with; for anything else take the run that it was made of")
+        return self.engine
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         return self.task.weights
 
-    def __call__(self, texts: Sequence[str], settings: BeamSettings | None = None) -> list[Translation]:
+    def __call__(self, texts: Sequence[str], manner: BeamSettings | Manner | None = None) -> list[Translation]:
         """Translations in the order of the texts; each is the same whatever the other texts are (see `decode.groups`).
 
         A blank text stays as it is. A text that is longer than the model's window is translated sentence by sentence.
+        manner: how; by default the recipe's search. Raises `SettingError` for a manner that the engine does not know.
         """
-        settings = settings or self.recipe.decode
-        before, first = self._tags
+        if not isinstance(manner, Manner):
+            manner = Manner(manner or self.recipe.decode)
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
-        pieces = [piece.text for one in cuts for piece in one.pieces]
-        ids = [[*before, *row, self.source.end] for row in self.source.encode_batch(pieces)]
-        banned = tuple(sorted({self.target.pad, *settings.banned} - {self.target.end}))
-        search = BeamSearch(
-            self.model,
-            settings.model_copy(
-                update={"banned": banned, "tokens": min(settings.tokens, 2 * self.task.context), "first": tuple(first) or settings.first}
-            ),
-            begin=self.marks.start,
-            end=self.target.end,
-            pad=self.source.pad,
-        )
-        found = search(ids)
-        said = self.target
+        found = self.search([piece.text for one in cuts for piece in one.pieces], manner)
+        linked = self._linked([piece.text for one in cuts for piece in one.pieces], found) if manner.align else None
+        spaced = self.to.split("-")[0] not in _UNSPACED
         results, start = [], 0
         for one in cuts:
-            mine = found[start : start + len(one.pieces)]
+            mine = slice(start, start + len(one.pieces))
             start += len(one.pieces)
-            results.append(_translation(one, mine, said, spaced=self.to.split("-")[0] not in _UNSPACED))
+            best = [self.search.text(hypotheses[0]) for hypotheses in found[mine]]
+            score = sum(hypotheses[0].score for hypotheses in found[mine]) / max(1, len(best))
+            others = tuple(self.search.text(other) for other in found[mine][0][1:]) if len(best) == 1 else ()
+            links = () if linked is None else moved(linked[mine], one, best, one.gaps(best, spaced=spaced))
+            text = one.joined(best, spaced=spaced)
+            results.append(Translation(text, score, others, len(best), one.forced, one.joined_source, links))
         return results
+
+    def _linked(self, pieces: Sequence[str], found: Sequence[Sequence[Hypothesis]]) -> list[list[Link]]:
+        ids, said = self.search.ids(pieces), [hypotheses[0].tokens for hypotheses in found]
+        weights = attention(self.model, ids, said, begin=self.marks.start, pad=self.source.pad)
+        both = self.source, self.target
+        tags = len(self.search.before)
+        return [links(matrix[:, tags:], row[tags:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
 
     def speaking(self, to: str | None, domain: str | None = None) -> Translator:
         """The same model, asked for another language, or for a kind of text. Raises `SettingError` for one that was not trained."""
         other = copy(self)
         other.to = to or self.to
-        other._tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
+        tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
+        other.search = Search(self.engine, self.source, self.target, self.task.context, self.marks.start, *tags)
         return other
 
     def cleaned(self, text: str) -> str:
-        """A text, cleaned as those that were trained on."""
-        return clean(text, self.recipe.pairs.clean)
+        """A text, cleaned as those that were trained on, and its lines kept: as many empty ones, as far indented."""
+        whole = clean(text, self.recipe.pairs.clean)
+        lines = text.split("\n")
+        if "\n" not in text or whole.count("\n") + 1 == len(lines):
+            return whole
+        return "\n".join(clean(line, self.recipe.pairs.clean).replace("\n", " ") for line in lines)
 
     def _fits(self, text: str) -> bool:
         return len(text) < self.task.context // 4 or len(self.source.encode(text)) < self.task.context
 
 
-def _translation(one: Pieces, found: list[list], tokenizer: Tokenizer, *, spaced: bool) -> Translation:  # type: ignore[type-arg]
-    best = [tokenizer.decode(hypotheses[0].tokens).strip() for hypotheses in found]
-    if not found:
-        return Translation(one.lead, 0.0, pieces=0)
-    score = sum(hypotheses[0].score for hypotheses in found) / len(found)
-    others = tuple(tokenizer.decode(h.tokens).strip() for h in found[0][1:]) if len(found) == 1 else ()
-    return Translation(one.joined(best, spaced=spaced), score, others, len(found), one.forced)
+def _model(weights: Path, recipe: TranslateRecipe, rows: tuple[int, int]) -> EncoderDecoderModel:
+    """The model of a recipe with its weights; rows: of its embeddings."""
+    with torch.device("meta"):
+        model = build_translator(recipe, *rows)
+    try:
+        values = safetensors.torch.load_file(weights)
+        if recipe.vocabulary.joint:
+            values["decoder.embedding.weight"] = values["encoder.embedding.weight"]
+        model.load_state_dict(values, assign=True)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ArtifactError(weights, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+    if recipe.vocabulary.joint:
+        model.encoder.embedding = model.decoder.embedding
+    return model
+
+
+def is_export(path: Path) -> bool:
+    """Whether a folder is a translator exported for CTranslate2."""
+    return (Path(path) / engines.WEIGHTS).is_file() and (Path(path) / RECIPE).is_file()
 
 
 def is_translator(path: Path) -> bool:

@@ -1,9 +1,10 @@
-"""Long texts as sentences, and back: what is translated piece by piece keeps its lines, its empty lines and the spaces at their ends.
+"""Long texts as sentences, and back: what is translated piece by piece keeps its lines, empty lines, indentation and list markers.
 
     text = lead, (piece, gap), (piece, gap), ...      joined, they are the text again
 
-A piece is a sentence, or what fits into the model's window of one that is too long. Gaps are white space; between sentences of a language
-that is written without spaces there is none.
+A piece is a line, a sentence of a line that is too long, or what fits into the model's window of a sentence that is too long. Gaps are
+white space, and the list markers of the lines they lead to. Between sentences of a language that is written without spaces there is
+none, unless two Latin words would touch.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from dataclasses import dataclass
 # A sentence ends behind its mark and closing quotes: in Chinese at once, elsewhere where a space and no small letter follow.
 _END = re.compile("[。！？；…]+[”’」』》）\"')]*|[.!?]+[\"'”’)\\]]*(?=\\s+[^a-z\\s])")
 _CLAUSE = re.compile("[，、：；,;:]+[”’\"')]*\\s*|[.!?]+[\"'”’)\\]]*\\s+")
+_LATIN_END = re.compile(r"[A-Za-z0-9][.,;:!?)\"']*$")
+# What a line of a list, a heading or a quotation begins with; it is no business of the model's.
+_MARKER = re.compile(
+    r"(?:(?:[-*+•·‣▪◦]|\d{1,3}[.)]|[A-Za-z][)]|[(（]\d{1,3}[)）]|#{1,6}|>+)[^\S\n]+|\d{1,3}、|（[\d一二三四五六七八九十]{1,3}）)+(?=\S)"
+)
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|cf|Fig|Jr|Sr|Inc|Ltd|Co)|\b[A-Z])\.$")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Something to translate, and the white space behind it."""
+    """Something to translate, and what stands behind it: white space, the marker of the next line."""
 
     text: str
     gap: str = ""
@@ -31,35 +37,50 @@ class Pieces:
     """A text, cut."""
 
     lead: str
-    """White space before the first piece."""
+    """White space and a marker before the first piece."""
     pieces: tuple[Piece, ...]
     forced: int = 0
     """Cuts that had to be made inside a clause."""
 
     def joined(self, translations: list[str], *, spaced: bool) -> str:
         """The translations with the layout of the text; spaced: whether sentences of the language stand apart."""
-        found = [self.lead]
-        for number, (piece, text) in enumerate(zip(self.pieces, translations, strict=True)):
-            last = number + 1 == len(self.pieces)
+        return self.lead + "".join(map("".join, zip(translations, self.gaps(translations, spaced=spaced), strict=True)))
+
+    @property
+    def joined_source(self) -> str:
+        """The text that was cut."""
+        return self.lead + "".join(piece.text + piece.gap for piece in self.pieces)
+
+    def gaps(self, translations: list[str], *, spaced: bool) -> list[str]:
+        """What stands behind each translation."""
+        found = []
+        for piece, text, after in zip(self.pieces, translations, [*translations[1:], None][: len(translations)], strict=True):
             gap = piece.gap
-            if "\n" not in gap and not last:
-                gap = (gap or " ") if spaced else ""
-            found += [text, gap]
-        return "".join(found)
+            if "\n" not in gap and after is not None:
+                touching = bool(_LATIN_END.search(text)) and after[:1].isascii() and after[:1].isalnum()
+                gap = (gap or " ") if spaced else " " if touching else ""
+            found.append(gap)
+        return found
 
 
 def cut(text: str, fits: Callable[[str], bool]) -> Pieces:
     """Cut a text into what `fits`: lines as they are where they fit, else sentences put together as far as they fit, else parts of them."""
     lead = text[: len(text) - len(text.lstrip())]
+    rest = text[len(lead) :]
     pieces: list[Piece] = []
     forced = 0
-    rest = text[len(lead) :]
     for match in re.finditer(r"([^\n]*?)([^\S\n]*(?:\n\s*|$))", rest):
         line, gap = match[1], match[2]
         if not line:
             if gap and pieces:
                 pieces[-1] = Piece(pieces[-1].text, pieces[-1].gap + gap)
             continue
+        if marker := _MARKER.match(line):
+            line = line[marker.end() :]
+            if pieces:
+                pieces[-1] = Piece(pieces[-1].text, pieces[-1].gap + marker[0])
+            else:
+                lead += marker[0]
         if fits(line):
             pieces.append(Piece(line, gap))
             continue
