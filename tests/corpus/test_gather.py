@@ -19,7 +19,7 @@ from zhixing.corpus.gather import gather
 from zhixing.corpus.pipeline import CorpusSettings
 from zhixing.corpus.readers import expand
 from zhixing.corpus.segments import Cursor, Segments
-from zhixing.errors import InputError, ZhixingError
+from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.verbs.prepare import prepare
 
 
@@ -198,7 +198,7 @@ def test_a_named_file_that_has_changed_begins_anew(tmp_path):
 
 
 def test_files_that_settings_name_and_that_are_not_there(texts, tmp_path):
-    with pytest.raises(InputError, match=r"absent.tsv: no such file"):
+    with pytest.raises(SettingError, match=r"filter.evaluation.files: .*absent.tsv: no such file"):
         prepare([str(texts)], out=tmp_path / "out", settings={"filter.evaluation.files": [str(tmp_path / "absent.tsv")]})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["texts"]
 

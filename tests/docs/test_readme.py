@@ -80,6 +80,7 @@ def place(tmp_path, monkeypatch):
         ("texts.txt", ["a lovely day\n", "太难看\n"]),
         ("pairs.tsv", pairs),
         ("pairs-test.tsv", pairs[:30]),
+        ("terms.tsv", ["cat\t猫\n"]),
         ("in.en", ["red cat.\n", "one dog.\n"]),
         ("ref.zh", ["红猫。\n", "一狗。\n"]),
         ("squad.json", [json.dumps(squad(40))]),

@@ -150,7 +150,7 @@ WISHES = {
     "nothing-fits": ({"settings": {"objective.context": 2}}, "see objective.context"),
     "rdrop-without-dropout": ({"settings": {"objective.rdrop": 1, "model.dropout": 0}}, "compares two passes"),
     "no-time-left": ({"settings": {"back.share": 0.6, "distil.share": 0.4}}, "leave no time to train"),
-    "size": ({"size": "huge"}, "sizes are small, medium, large"),
+    "size": ({"size": "huge"}, "sizes are tiny, small, medium, large"),
     "size-of-rnn": ({"size": "small", "settings": {"model.kind": "rnn"}}, "names shapes of Transformers"),
     "size-and-base": ({"size": "small", "base": "no"}, "cannot be set together with a base"),
     "no-base": ({"base": "no-such"}, "no-such"),

@@ -89,9 +89,7 @@ def translate(
     domain_column: Annotated[str | None, "Column of what kind of text a pair is; sources are tagged with it."] = None,
     source_language_column: Annotated[str | None, "Column of the language of the source, for data in several."] = None,
     target_language_column: Annotated[str | None, "Column of the language of the target; sources are tagged with it."] = None,
-    base: Annotated[
-        Path | None, "What to start from: a Marian, M2M100 or NLLB folder, a translator or another encoder-decoder run."
-    ] = None,
+    base: Annotated[Path | None, "What to start from: a Marian, M2M100 or NLLB folder, a translator, or another run of that shape."] = None,
     base_encoder: Annotated[Path | None, "A run whose weights the encoder starts from; its vocabulary is that of the sources."] = None,
     base_decoder: Annotated[Path | None, "A run whose weights the decoder starts from; its vocabulary is that of the targets."] = None,
     monolingual: Annotated[
