@@ -9,6 +9,7 @@ import pytest
 import zhixing as zx
 from zhixing import files
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
+from zhixing.verbs.finetune.beginning import LEAST_ROWS, SIZES
 
 ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "red", "blue", "tea", "cat"]
 WORDS = dict(zip(ENGLISH, "一二三四五六七八九十红蓝茶猫", strict=True))
@@ -47,6 +48,25 @@ def test_it_learns_to_translate(run):
     said = zx.translate(run, text=["red cat", "one two three"]).translations
     assert [row["translation"] for row in said] == ["红猫", "一二三"]
     assert not (run / "checkpoints").exists()
+
+
+def test_a_model_is_as_large_as_the_minutes_allow(data, tmp_path, capsys):
+    result = zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.1, settings={"vocabulary.size": 300})
+    config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
+    shape = {f"model.{name}": value for name, value in config["model"].items()}
+    assert "a tiny model suits the minutes" in capsys.readouterr().err
+    assert shape.items() >= SIZES["tiny"].items()
+    assert LEAST_ROWS <= config["train"]["batch"] < 32
+    assert result.steps >= 10
+
+
+def test_what_is_said_of_the_size_wins_over_the_minutes(data, tmp_path, capsys):
+    settings = {name: value for name, value in SMALL.items() if name != "train.batch"}
+    zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.1, settings=settings)
+    config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
+    assert (config["model"]["width"], config["model"]["encoder_layers"]) == (48, 1)
+    assert config["train"]["batch"] >= LEAST_ROWS
+    assert "suits the minutes" not in capsys.readouterr().err
 
 
 def test_the_same_whatever_the_batch_mates(run):
