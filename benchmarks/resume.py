@@ -47,14 +47,23 @@ def weights(out: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(last.glob("*.safetensors"))} | {"step": last.name}
 
 
+def size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    return path.stat().st_size if path.is_file() else 0
+
+
 def kill_once(data: Path, out: Path, draw: random.Random, *, saving: bool) -> str:
     """Start or continue the run and kill it; returns at what instant."""
     process = subprocess.Popen(command(data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    folder = out / "checkpoints"
-    wanted, began = draw.uniform(2, 9), time.monotonic()
+    folder, log = out / "checkpoints", out / "metrics.jsonl"
+    left = {p.name for p in folder.glob(".step*")} if folder.is_dir() else set()
+    before, early = size(log), draw.random() < 0.2
+    wanted, began = draw.uniform(0, 5), time.monotonic()
     while process.poll() is None:
-        if saving and folder.is_dir() and any(p.name.startswith(".step") for p in folder.iterdir()):
+        if saving and folder.is_dir() and any(p.name.startswith(".step") and p.name not in left for p in folder.iterdir()):
             break
+        if not early and size(log) == before:  # most are killed after their first step, whenever that is
+            began = time.monotonic()
         if not saving and time.monotonic() - began > wanted:
             break
         time.sleep(0.0005 if saving else 0.01)
