@@ -57,12 +57,13 @@ def kill_once(data: Path, out: Path, draw: random.Random, *, saving: bool) -> st
     process = subprocess.Popen(command(data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folder, log = out / "checkpoints", out / "metrics.jsonl"
     left = {p.name for p in folder.glob(".step*")} if folder.is_dir() else set()
-    before, early = size(log), draw.random() < 0.2
+    least, early = size(log), draw.random() < 0.2
     wanted, began = draw.uniform(0, 5), time.monotonic()
     while process.poll() is None:
         if saving and folder.is_dir() and any(p.name.startswith(".step") and p.name not in left for p in folder.iterdir()):
             break
-        if not early and size(log) == before:  # most are killed after their first step, whenever that is
+        least = min(least, size(log))  # a continued run cuts its log back to the checkpoint
+        if not early and size(log) == least:  # most are killed after their first step, whenever that is
             began = time.monotonic()
         if not saving and time.monotonic() - began > wanted:
             break
