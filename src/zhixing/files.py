@@ -265,7 +265,7 @@ def open_folder(path: Path, kind: str, *, verify: bool | Iterable[str] = True) -
     Raises `ArtifactError` when it is absent, foreign, of another kind, made by a newer version or damaged.
     """
     if not path.is_dir():
-        raise ArtifactError(path, f"no such {kind} folder")
+        raise ArtifactError(path, f"no such {kind} folder; check the path")
     if not (path / MANIFEST).is_file():
         raise ArtifactError(path, f"is not a Zhixing {kind} folder (it has no {MANIFEST})")
     try:

@@ -1,8 +1,10 @@
 import builtins
+import sys
 
 import numpy as np
 import pytest
 
+import zhixing as zx
 from zhixing.corpus.labelled import Example
 from zhixing.errors import MissingPackage
 from zhixing.evaluate.cheap import linear, majority, mostly_chinese
@@ -65,3 +67,11 @@ def test_without_scikit_learn(monkeypatch):
         MissingPackage, match=r"the rung linear needs the package scikit-learn; install it with: pip install 'zhixing\[classify\]'"
     ):
         linear(ENGLISH, ENGLISH, ENGLISH, Targets.of(ENGLISH, "single"), Accuracy(), 1)
+
+
+def test_without_scikit_learn_nothing_is_begun(tmp_path, monkeypatch):
+    (tmp_path / "t.tsv").write_text("".join(f"text {i}\t{i % 2}\n" for i in range(60)), encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(MissingPackage, match=r"the rung linear needs the package scikit-learn; install it with"):
+        zx.ladder.classify(data=[str(tmp_path / "t.tsv")], out=tmp_path / "ladder", rungs=["majority,linear"])
+    assert not (tmp_path / "ladder").exists()

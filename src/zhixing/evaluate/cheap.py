@@ -69,6 +69,7 @@ def linear(
 
     Raises `MissingPackage` without scikit-learn.
     """
+    need_scikit_learn()
     began = time.perf_counter()
     features = _features(mostly_chinese(train), 2 if len(train) >= LOOKED_AT else 1)
     rows, looked = features.fit_transform(_texts(train)), features.transform(_texts(valid))
@@ -98,13 +99,18 @@ def _texts(examples: Sequence[Example]) -> list[str]:
     return [example.text if example.pair is None else f"{example.text}\n{example.pair}" for example in examples]
 
 
-def _features(chinese: bool, least: int) -> Any:
-    """Texts to rows; `least`: texts that n-grams of characters must stand in."""
+def need_scikit_learn() -> None:
+    """Raise `MissingPackage` where there is none."""
     try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import FeatureUnion
+        import sklearn  # noqa: F401
     except ImportError:
         raise MissingPackage("scikit-learn", "classify", "the rung linear") from None
+
+
+def _features(chinese: bool, least: int) -> Any:
+    """Texts to rows; `least`: texts that n-grams of characters must stand in."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
 
     if chinese:
         return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=least, sublinear_tf=True, dtype=np.float32)

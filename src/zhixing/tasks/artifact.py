@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
+from torch import nn
 
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
@@ -165,6 +166,24 @@ def window_of(recipe: ClassifyRecipe) -> int:
     return recipe.objective.window if most is None else min(most, recipe.objective.window)
 
 
+def load_tokenizer(path: Path, fingerprint: str) -> Tokenizer:
+    """The tokenizer of a finished run. Raises `ArtifactError` for another than the one that its model was trained with."""
+    tokenizer = Tokenizer.load(path / "tokenizer.json")
+    if tokenizer.fingerprint != fingerprint:
+        raise ArtifactError(path / "tokenizer.json", "is not the tokenizer that the model was trained with")
+    return tokenizer
+
+
+def load_weights(model: nn.Module, path: Path, fingerprint: str) -> None:
+    """Give a model, made on the device `meta`, the weights of a finished run. Raises `ArtifactError` where damaged or unfit."""
+    if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != fingerprint:
+        raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
+    try:
+        model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+
+
 def open_classifier(path: Path, device: str = "auto") -> Opened:
     """Open a finished classification run, its hashes and golden outputs checked.
 
@@ -178,17 +197,10 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
         raise ArtifactError(path, "has not finished training; the command that began it continues it")
     recipe = resolve(ClassifyRecipe, read_json(path / "config.json"))
     task = _read_task(path)
-    tokenizer = Tokenizer.load(path / "tokenizer.json")
-    if tokenizer.fingerprint != task.tokenizer:
-        raise ArtifactError(path / "tokenizer.json", "is not the tokenizer that the model was trained with")
-    if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
-        raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
+    tokenizer = load_tokenizer(path, task.tokenizer)
     with torch.device("meta"):
         model = build_classifier(recipe, tokenizer.vocabulary, task.targets.classes, task.shape)
-    try:
-        model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
-    except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+    load_weights(model, path, task.weights)
     opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target)
     _check(opened)
     return opened

@@ -25,11 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors import SafetensorError
 
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
@@ -43,9 +41,9 @@ from zhixing.tasks.answer.objective import SpanReader, outputs, reader
 from zhixing.tasks.answer.recipe import AnswerRecipe
 from zhixing.tasks.answer.spans import Found, decode, sentence_around
 from zhixing.tasks.answer.windows import windows
+from zhixing.tasks.artifact import TASK, TRAINING, WEIGHTS, load_tokenizer, load_weights
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS, TRAINING = "task.json", "model.safetensors", "training.npy"
 TOLERANCE = 2e-2
 """By how much golden scores, sums of two log-probabilities, may differ from machine to machine."""
 WINDOW = 256
@@ -157,19 +155,12 @@ class Reader:
             task = Task.model_validate(read_json(path / TASK))
         except (ValidationError, InputError):
             raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
-        tokenizer = Tokenizer.load(path / "tokenizer.json")
-        if tokenizer.fingerprint != task.tokenizer:
-            raise ArtifactError(path / "tokenizer.json", "is not the tokenizer that the model was trained with")
-        if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != task.weights:
-            raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
+        tokenizer = load_tokenizer(path, task.tokenizer)
         with torch.device("meta"):
             body = build(recipe.model, tokenizer.vocabulary, "encoder")
         assert isinstance(body, EncoderModel)
         model = reader(body, recipe.objective)
-        try:
-            model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
-        except (SafetensorError, RuntimeError) as error:
-            raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+        load_weights(model, path, task.weights)
         made = cls(model, tokenizer, recipe, task, target, path)
         made._check()
         made.precision = precision

@@ -25,6 +25,7 @@ from zhixing.console import duration, say, warn
 from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sole_user, write_json, write_text, writing
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.finetune.derive import PRETRAINED
 
 if TYPE_CHECKING:
     import torch
@@ -39,17 +40,6 @@ if TYPE_CHECKING:
 
 METRICS = ("answer_f1", "exact_match", "valid_loss")
 BATCH = 16
-PRETRAINED: dict[str, Any] = {
-    "optim.kind": "adamw",
-    "optim.learning_rate": 1.5e-4,
-    "optim.table_rate": 1e-3,
-    "optim.vector_rate": 1.5e-4,
-    "optim.layer_decay": 0.9,
-    "optim.weight_decay": 0.01,
-    "optim.beta2": 0.98,
-    "schedule.kind": "linear",
-}
-"""For an encoder that has read much already, as in `derive`: its embeddings stay, and `table_rate` is that of the head alone."""
 NEW: dict[str, Any] = {
     "optim.kind": "muon",
     "optim.learning_rate": 5e-3,

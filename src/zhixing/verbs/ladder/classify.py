@@ -176,6 +176,7 @@ def _wanted(rungs: Sequence[str] | None) -> list[str]:
 
 def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
     """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
+    from zhixing.evaluate.cheap import need_scikit_learn
     from zhixing.tasks.augment import read_synonyms
     from zhixing.tasks.recipe import ClassifyRecipe
 
@@ -191,6 +192,8 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
         raise SettingError("folds", "must be at least 1")
     if folds > 1 and test is not None:
         raise SettingError("test", "cannot be given together with --folds, which test on each part of the data in turn")
+    if "linear" in wanted:
+        need_scikit_learn()
     for name in wanted:
         if name not in CHEAP:
             recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
