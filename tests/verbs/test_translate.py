@@ -51,7 +51,9 @@ def test_it_learns_to_translate(run):
 
 
 def test_a_model_is_as_large_as_the_minutes_allow(data, tmp_path, capsys):
-    result = zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.1, settings={"vocabulary.size": 300})
+    result = zx.finetune.translate(
+        data=[str(data)], out=tmp_path / "run", minutes=0.1, settings={"vocabulary.size": 300, "model.dropout": 0.1}
+    )
     config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
     shape = {f"model.{name}": value for name, value in config["model"].items()}
     assert "a tiny model suits the minutes" in capsys.readouterr().err
@@ -60,13 +62,20 @@ def test_a_model_is_as_large_as_the_minutes_allow(data, tmp_path, capsys):
     assert result.steps >= 10
 
 
-def test_what_is_said_of_the_size_wins_over_the_minutes(data, tmp_path, capsys):
-    settings = {name: value for name, value in SMALL.items() if name != "train.batch"}
-    zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.1, settings=settings)
+@pytest.mark.parametrize(("size", "settings", "width"), [(None, {"model.width": 48, "model.heads": 2}, 48), ("small", {}, 128)])
+def test_what_is_said_of_the_size_wins_over_the_minutes(data, tmp_path, capsys, size, settings, width):
+    settings = {**settings, "vocabulary.size": 300, "model.dropout": 0.0}
+    zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.05, size=size, settings=settings)
     config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
-    assert (config["model"]["width"], config["model"]["encoder_layers"]) == (48, 1)
+    assert config["model"]["width"] == width
     assert config["train"]["batch"] >= LEAST_ROWS
     assert "suits the minutes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["rnn", pytest.param("cnn", marks=pytest.mark.slow)])
+def test_minutes_are_for_every_kind_of_model(data, tmp_path, kind):
+    settings = {"vocabulary.size": 300, "model.kind": kind, "model.width": 48, "model.layers": 1}
+    assert zx.finetune.translate(data=[str(data)], out=tmp_path / "run", minutes=0.05, settings=settings).steps >= 10
 
 
 def test_the_same_whatever_the_batch_mates(run):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import time
@@ -298,14 +297,15 @@ def derive(
     more: synthetic pairs that are to come, for each pair that is there.
     """
     from zhixing.tasks.translation.recipe import TranslateRecipe
-    from zhixing.tasks.translation.start import objective
+    from zhixing.tasks.translation.start import begin, objective
+    from zhixing.verbs.finetune.derive import trial
 
     derived = wish.learning(base)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     task = objective(pairs, "train", draft, marks, *words)
     if wish.minutes is not None and not base.settings and not base.translates:
         left = wish.minutes * 60 * (1 - FINISH - made_share(wish, draft)) - (time.perf_counter() - began)
-        derived |= _suited(wish, draft, task, words[1].vocabulary, left, device)
+        derived |= _suited(wish, derived, task, words[1].vocabulary, left, device)
         draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
     per_epoch = math.ceil(task.buckets(draft.train.batch).per_epoch * (1 + more))
     if task.left_out:
@@ -315,7 +315,7 @@ def derive(
     elif wish.minutes is None:
         steps = math.ceil(EPOCHS[base.translates] * per_epoch)
     else:
-        first, each = trial(draft, marks, pairs, words, device)
+        first, each = trial(begin(draft, marks, device), task, draft.train, draft.schedule, device)
         left = wish.minutes * 60 * (1 - FINISH - made_share(wish, draft)) - (time.perf_counter() - began) - first
         steps = max(10, int(left / each))
         say(f"{each:.3g} s a step: {steps} steps, {steps / per_epoch:.1f} times through the pairs")
@@ -330,21 +330,25 @@ def derive(
     return derived
 
 
-def _suited(wish: Wish, draft: TranslateRecipe, task: Seq2Seq, vocabulary: int, seconds: float, device: torch.device) -> dict[str, Any]:
+def _suited(wish: Wish, derived: Mapping[str, Any], task: Seq2Seq, vocabulary: int, seconds: float, device: torch.device) -> dict[str, Any]:
     """Size and batch for so many seconds: by the law, and by the rule, that `train.size` has for other models."""
     from zhixing import device as devices
     from zhixing.objectives import Row
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.train import size
 
+    def drafted(shape: Mapping[str, Any]) -> TranslateRecipe:
+        return resolve(TranslateRecipe, wish.chosen, {**derived, **shape, "schedule.warmup": 0, "train.steps": 1 << 30})
+
+    draft = drafted({})
     lengths = task.pairs.lengths[task.members]
     source, target = map(float, lengths.mean(axis=0) + 1)
     row = Row(source + target, source, target)
     rate = size.measure_rate(device, devices.dtype(draft.train.precision, device), max(8, int(target)))
-    free = draft.model.kind == "marian" and wish.size is None and not any(name.startswith("model.") for name in wish.chosen)
+    free = draft.model.kind == "marian" and wish.size is None and not SIZES["medium"].keys() & wish.chosen.keys()
     found: list[tuple[float, float, str, dict[str, Any]]] = []
     for name, shape in (SIZES if free else {"": {}}).items():
-        model = resolve(TranslateRecipe, wish.chosen, {"schedule.warmup": 0, **shape}).model
+        model = drafted(shape).model
         tokens = max(1.0, seconds) * rate.at(model.width) / size.work(model, vocabulary, int(target), "encoder-decoder", row)
         numbers = size.trained_numbers(model, vocabulary, "encoder-decoder")
         found.append((size.expected_loss(numbers, tokens, float(len(lengths)) * row.tokens), tokens, name, shape))
@@ -358,20 +362,3 @@ def _suited(wish: Wish, draft: TranslateRecipe, task: Seq2Seq, vocabulary: int, 
 def made_share(wish: Wish, recipe: TranslateRecipe) -> float:
     """Share of the minutes that goes into pairs that models make."""
     return (recipe.back.share if wish.monolingual else 0.0) + (recipe.distil.share if wish.teacher is not None else 0.0)
-
-
-def trial(
-    recipe: TranslateRecipe, marks: Marks, pairs: Path, words: tuple[Tokenizer, Tokenizer], device: torch.device
-) -> tuple[float, float]:
-    """Seconds of the first step of a training that is thrown away, and of each of those after it."""
-    from zhixing.tasks.translation.start import begin, objective
-    from zhixing.train.loop import train
-
-    state = begin(recipe, marks, device)
-    task = objective(pairs, "train", recipe, marks, *words)
-    began, times = time.perf_counter(), list[float]()
-    for step in itertools.islice(train(state, task, recipe.train, recipe.schedule, device), 25):
-        times.append(step.seconds)
-        if time.perf_counter() - began > 12 and len(times) >= 5:
-            break
-    return times[0], sum(times[1:]) / max(1, len(times) - 1)
