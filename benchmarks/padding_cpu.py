@@ -6,8 +6,8 @@
               that hold about as many tokens.
 
 The Trainers run at their default (fp32) and, where the processor has it, with bf16=True, ours in the precision that it chooses for the
-processor. Tokens are those that are no padding: read by the encoder (bert), written by the decoder (marian). The sides take turns, each in a
-process of its own, so that a machine that slows down slows all of them; a turn is 12 steps, of which the first 4 are not counted.
+processor. Tokens are those that are no padding: read by the encoder (bert), written by the decoder (marian). The sides take turns, each
+in a process of its own, so that a machine that slows down slows all of them; a turn is 12 steps, of which the first 4 are not counted.
 
     python benchmarks/padding_cpu.py [--models bert marian] [--turns 3]
 """
