@@ -3,7 +3,7 @@
 1. Texts are read from a file a window at a time, and what is said of each is written as one line, in the order of the file.
 2. A reader of questions finds its answers in the texts beside them, or in a folder of documents (`tasks.answer.lines`).
 3. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
-   of what a killed one has left, if model, input and settings are the same.
+   of what a killed one has left, if model, input and settings are the same. Without `--out` they are shown at the end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PredictResult(Result):
     unanswered: int | None = None
     """Of a reader: questions, of those done now, that are said to have no answer."""
     predictions: list[dict[str, Any]] | None = None
-    """For texts given with --text, questions given with --question."""
+    """For texts given with --text, questions given with --question, and files without --out."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -60,7 +60,7 @@ def predict(
         "Texts: a text file with one a line, csv, tsv, jsonl or parquet; questions: SQuAD's or CMRC's JSON, or jsonl with question and "
         "context; - is standard input.",
     ] = None,
-    out: Annotated[Path | None, "The JSON-lines file to write."] = None,
+    out: Annotated[Path | None, "The JSON-lines file to write. Default: the lines are shown when all are done."] = None,
     text: Annotated[
         list[str] | None, "A text itself, instead of a file; may be given several times. With --question: where to look."
     ] = None,
@@ -86,8 +86,8 @@ def predict(
 
     if precision not in ("fp32", "bf16", "auto"):
         raise SettingError("precision", f"is fp32, bf16 or auto, not {precision}")
-    if in_ is not None and out is None:
-        raise SettingError("out", "is needed with --in: the JSON-lines file to write")
+    if in_ is None and out is not None:
+        raise SettingError("out", "goes with --in; what is said of texts and questions of the command line is shown")
     if is_reader(Path(model)):
         _check_questions(in_, text, question, documents, passages, best)
         began = time.perf_counter()
@@ -107,8 +107,17 @@ def predict(
             model=str(model), texts=len(rows), continued=0, problems=problems, seconds=seconds, texts_per_second=len(rows) / seconds,
             out=None, predictions=rows,
         )  # fmt: skip
-    assert in_ is not None and out is not None
-    return _file(predictor, Path(model), Path(in_), Path(out), text_column, pair_column, probabilities)
+    assert in_ is not None
+    return _file(predictor, Path(model), Path(in_), _path(out), text_column, pair_column, probabilities)
+
+
+def _path(out: Path | None) -> Path | None:
+    return None if out is None else Path(out)
+
+
+def _shown(kept: list[str] | None) -> list[dict[str, Any]] | None:
+    """Lines that no file took, as they are returned."""
+    return None if kept is None else [json.loads(line) for line in kept]
 
 
 def _check_questions(
@@ -149,13 +158,14 @@ def _answers(
 
     shelf = None if documents is None else Shelf.read(documents)
     if question is None:
-        assert in_ is not None and out is not None
+        assert in_ is not None
         began = time.perf_counter()
-        done = answer_file(reader, Path(in_), Path(out), shelf, documents, passages, best)
+        done = answer_file(reader, Path(in_), _path(out), shelf, documents, passages, best)
         seconds = time.perf_counter() - began
         return PredictResult(
             model=str(model), texts=done.lines, continued=done.before, problems=done.problems, seconds=seconds,
-            texts_per_second=(done.lines - done.before) / seconds, out=str(out), unanswered=done.unanswered,
+            texts_per_second=(done.lines - done.before) / seconds, out=None if out is None else str(out), unanswered=done.unanswered,
+            predictions=_shown(done.kept),
         )  # fmt: skip
     texts = [None] * len(question) if text is None else text * len(question) if len(text) == 1 else text
     said = answered(reader, shelf, list(zip(question, texts, strict=True)), passages)
@@ -178,7 +188,7 @@ def _given(text: str, predictor: Predictor) -> Text:
 
 
 def _file(
-    predictor: Predictor, model: Path, source: Path, out: Path, text_column: str | None, pair_column: str | None, probabilities: bool
+    predictor: Predictor, model: Path, source: Path, out: Path | None, text_column: str | None, pair_column: str | None, probabilities: bool
 ) -> PredictResult:
     import time
 
@@ -210,7 +220,8 @@ def _file(
     seconds = time.perf_counter() - began
     return PredictResult(
         model=str(model), texts=written.lines, continued=written.before, problems=problems, seconds=seconds,
-        texts_per_second=(written.lines - written.before) / seconds, out=str(out),
+        texts_per_second=(written.lines - written.before) / seconds, out=None if out is None else str(out),
+        predictions=_shown(written.kept),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 1. Lines are read from a file a window at a time, split at `\n` alone; each is written in the other language as one line, in order.
 2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
-   of what a killed one has left, if model, input and settings are the same.
+   of what a killed one has left, if model, input and settings are the same. Without `--out` they are shown at the end.
 3. How they are translated is a `Manner`: a search, terms that must appear, draws, minimum Bayes risk.
 """
 
@@ -42,7 +42,7 @@ class TranslateResult(Result):
     texts_per_second: float
     out: str | None
     translations: list[dict[str, Any]] | None = None
-    """For texts given with --text."""
+    """For texts given with --text, and files without --out."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -60,7 +60,7 @@ def translate(
     model: Annotated[Path, "A finished translation run, or its export for CTranslate2."],
     *,
     in_: Annotated[Path | None, "A text file; each line is translated. - is standard input."] = None,
-    out: Annotated[Path | None, "The text file to write, line for line."] = None,
+    out: Annotated[Path | None, "The text file to write, line for line. Default: the lines are shown when all are done."] = None,
     text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
     beams: Annotated[int | None, "Hypotheses kept at each step; 1 is greedy. Default: as the run says."] = None,
     best: Annotated[int, "With --text: show so many translations of a sentence, best first."] = 1,
@@ -84,8 +84,8 @@ def translate(
     """
     if (text is None) == (in_ is None):
         raise SettingError("in", "and --text: one of them says what to translate")
-    if in_ is not None and out is None:
-        raise SettingError("out", "is needed with --in: the file to write")
+    if in_ is None and out is not None:
+        raise SettingError("out", "goes with --in; translations of texts of the command line are shown")
     for name, number, least in (("beams", beams, 1), ("best", best, 1), ("mbr", mbr, 0), ("seed", seed, 0)):
         if number is not None and number < least:
             raise SettingError(name, f"must be at least {least}")
@@ -122,8 +122,8 @@ def translate(
             model=str(model), texts=len(rows), continued=0, cut=cut, forced=forced, seconds=seconds, texts_per_second=len(rows) / seconds,
             out=None, translations=rows,
         )  # fmt: skip
-    assert in_ is not None and out is not None
-    return _file(translator, manner, model, Path(in_), Path(out), domain)
+    assert in_ is not None
+    return _file(translator, manner, model, Path(in_), None if out is None else Path(out), domain)
 
 
 def _row(source: str, one: Translation) -> dict[str, Any]:
@@ -144,7 +144,12 @@ def _line(one: Translation, *, aligned: bool) -> str:
     return json.dumps({"translation": one.text, "score": one.score, **_aligned(one)}, ensure_ascii=False)
 
 
-def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
+def _shown(line: str, *, aligned: bool) -> dict[str, Any]:
+    """A line that no file took, as it is returned."""
+    return json.loads(line) if aligned else {"translation": line}
+
+
+def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path | None, domain: str | None) -> TranslateResult:
     from zhixing.console import progress
     from zhixing.corpus.sources import STDIN
     from zhixing.resume import resumed
@@ -173,7 +178,8 @@ def _file(translator: Translator, manner: Manner, model: Path, source: Path, out
     seconds = time.perf_counter() - began
     return TranslateResult(
         model=str(model), texts=written.lines, continued=written.before, cut=cut, forced=forced, seconds=seconds,
-        texts_per_second=(written.lines - written.before) / seconds, out=str(out),
+        texts_per_second=(written.lines - written.before) / seconds, out=None if out is None else str(out),
+        translations=None if written.kept is None else [_shown(line, aligned=manner.align) for line in written.kept],
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ class Written:
     """Questions, of those done now, of which nothing could be said."""
     unanswered: int
     """Questions, of those done now, that are said to have no answer."""
+    kept: list[str] | None
+    """The lines, where no file takes them."""
 
 
 def answered(reader: Reader, shelf: Shelf | None, asked: Sequence[tuple[Any, Any]], passages: int) -> list[Answered]:
@@ -45,7 +47,7 @@ def answered(reader: Reader, shelf: Shelf | None, asked: Sequence[tuple[Any, Any
 
 
 def answer_file(
-    reader: Reader, source: Path, out: Path, shelf: Shelf | None, documents: Sequence[str] | None, passages: int, best: int
+    reader: Reader, source: Path, out: Path | None, shelf: Shelf | None, documents: Sequence[str] | None, passages: int, best: int
 ) -> Written:
     """Answer the questions of a file. documents: the names that the shelf was read from.
 
@@ -81,7 +83,7 @@ def answer_file(
                 bar.advance(len(window))
         if not written.lines:
             raise InputError(source, "holds no question")
-    return Written(written.lines, written.before, problems, unanswered)
+    return Written(written.lines, written.before, problems, unanswered, written.kept)
 
 
 def _id(row: Raw) -> str:
