@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zhixing import __version__
 from zhixing.config import resolve
 from zhixing.console import say, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, write_json, write_text, writing
+from zhixing.verbs.run_folder import refuse_two_lengths, write_record
 
 if TYPE_CHECKING:
     import torch
@@ -108,10 +108,7 @@ def check(wish: Wish) -> None:
     if recipe.model.kind not in kinds("encoder-decoder"):
         known = ", ".join(kinds("encoder-decoder"))
         raise SettingError("model.kind", f"= {recipe.model.kind} cannot be a model of shape encoder-decoder; these can: {known}")
-    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
-    if wish.minutes is not None and "train.steps" in wish.chosen:
-        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
+    refuse_two_lengths(wish.minutes, wish.chosen)
     if wish.languages[0] == wish.languages[1]:
         raise SettingError("target_language", f"is {wish.languages[1]}, the language to translate from")
     if wish.size is not None:
@@ -226,9 +223,6 @@ def create(wish: Wish, began: float) -> None:
         "base": wish.bases.lineage(),
         "made": asked(wish),
         "models": helpers,
-        "settings": dict(wish.chosen),
-        "minutes": wish.minutes,
-        "zhixing": __version__,
     }
     with writing(wish.out):
         wish.out.parent.mkdir(parents=True, exist_ok=True)
@@ -248,9 +242,7 @@ def create(wish: Wish, began: float) -> None:
         write_text(folder / "dropped.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examined.dropped))
         more = len(texts) / len(pairs)
         recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began, more))
-        write_json(folder / "config.json", recipe.model_dump(mode="json"))
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
+        write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
 
 
 def asked(wish: Wish) -> dict[str, Any]:

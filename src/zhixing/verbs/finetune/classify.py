@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
-from zhixing.console import duration, say, warn
+from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sha256, sole_user, write_json, write_text, writing
+from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_text, writing
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 
 if TYPE_CHECKING:
     import torch
@@ -132,13 +132,7 @@ class Wish:
 
 def _check(wish: Wish, seeds: int, folds: int) -> None:
     """Raise `SettingError` for wishes that contradict one another."""
-    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
-    said = [name for name in ("train.steps", "objective.epochs") if name in wish.chosen]
-    if wish.minutes is not None and said:
-        raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
-    if len(said) > 1:
-        raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+    refuse_two_lengths(wish.minutes, wish.chosen)
     if wish.base is not None and wish.vectors is not None:
         raise SettingError("vectors", "cannot be given together with --base, which has embeddings of its own")
     if wish.base is None and wish.chosen.get("lora.rank"):
@@ -163,15 +157,10 @@ def materials(wish: Wish) -> Material:
 def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
     """One run, from wherever its folder stands to its end; `material`: its texts, where they are read already."""
     began, out = time.perf_counter(), wish.out
-    with writing(out):
-        exists = (out / MANIFEST).is_file()
-    if exists:
-        open_folder(out, "run", verify=False)
-    else:
-        refuse_existing(out)
+    begun = is_begun(out)
     material = material or materials(wish)
     metric = _metric(wish.metric, material)
-    if not exists:
+    if not begun:
         _create(wish, material, metric)
     with sole_user(out):
         return _train(wish, material, metric, began)
@@ -225,14 +214,9 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
         "base": {"name": wish.base, "sha256": start.identity} if wish.base else None,
         "vectors": {"path": str(wish.vectors.resolve()), "manifest": sha256(wish.vectors / MANIFEST)} if wish.vectors else None,
         "metric": metric,
-        "settings": dict(wish.chosen),
-        "minutes": wish.minutes,
-        "zhixing": __version__,
     }
     with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
-        write_json(folder / "config.json", recipe.model_dump(mode="json"))
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
+        write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
         start.tokenizer.save(folder / "tokenizer.json")
         _report(folder, material, start, window_of(recipe), out)
 
@@ -259,7 +243,7 @@ def _report(folder: Path, material: Material, start: Start, window: int, shown_a
 def _train(wish: Wish, material: Material, metric: str, began: float) -> ClassifyResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
-    from zhixing.session import Session, refuse_changes
+    from zhixing.session import Session
     from zhixing.tasks.artifact import window_of
     from zhixing.tasks.classify import Classification
     from zhixing.tasks.recipe import ClassifyRecipe
@@ -267,30 +251,18 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
-    open_folder(out, "run")
-    recipe = resolve(ClassifyRecipe, read_json(out / "config.json"))
-    refuse_changes(ClassifyRecipe, recipe, wish.chosen)
-    if (out / "result.json").is_file():
-        say(f"{out} is finished already; choose another --out for a new run")
-        return ClassifyResult.model_validate(read_json(out / "result.json"))
-    if read_json(out / "lineage.json")["data"]["fingerprint"] != material.fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+    recipe = taken_up(out, ClassifyRecipe, wish.chosen)
+    if (result := finished(out, ClassifyResult)) is not None:
+        return result
+    refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))
     objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
     state = begin(start, recipe, material.targets.classes, target)
     objective = Classification(material.train, material.targets, tokenizer, objective_settings, recipe.train.seed, paired=material.paired)
-    session = Session(
-        out,
-        state,
-        objective,
-        recipe.train,
-        recipe.schedule,
-        _validation(material, recipe, tokenizer, metric, target),
-        target,
-        spent=time.perf_counter() - began,
-    )
+    validation = _validation(material, recipe, tokenizer, metric, target)
+    session = Session(out, state, objective, recipe.train, recipe.schedule, validation, target, spent=time.perf_counter() - began)
     session.go()
     return _finish(wish, session, material, recipe)
 
@@ -340,7 +312,6 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
-    from zhixing.session import usual_rate
     from zhixing.tasks import artifact
     from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
     from zhixing.tasks.lora import merge
@@ -369,13 +340,9 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
         train_texts=len(material.train),
         valid_texts=len(valid),
         set_aside=len(material.found.dropped) + len(material.dropped),
-        steps=session.state.step,
-        best_step=session.history["best_step"],
         parameters=sum(p.numel() for p in model.parameters()),
         trained_parameters=moved,
-        seconds=session.seconds,
-        tokens_per_second=usual_rate(out),
-        stopped_early=bool(session.history["stopped_early"]),
+        **session.summary(),
         metrics={name: MetricResult(**entry) for name, entry in estimates(measured(wanted, outputs, targets), about).items()},
         warnings=read_json(out / "data_report.json")["warnings"],
     )

@@ -27,6 +27,7 @@ from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.run_folder import refuse_two_lengths
 
 if TYPE_CHECKING:
     from zhixing.tasks.course import Course, Part
@@ -183,11 +184,7 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
     for name in ("model.kind", "model.cell"):
         if name in chosen:
             raise SettingError(name, "is what tells the rungs of a ladder apart; choose them with --rungs")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {minutes}")
-    said = [name for name in ("train.steps", "objective.epochs") if name in chosen]
-    if len(said) > (minutes is None):
-        raise SettingError(said[0], f"and {'--minutes' if minutes is not None else said[1]} both say how long to train; give one of them")
+    refuse_two_lengths(minutes, chosen)
     if folds < 1:
         raise SettingError("folds", "must be at least 1")
     if folds > 1 and test is not None:
