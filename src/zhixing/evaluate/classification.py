@@ -25,10 +25,10 @@ from zhixing.evaluate.labels import Outputs, estimates, gold, measured, predicte
 from zhixing.evaluate.occlusion import occlude
 from zhixing.evaluate.significance import FEW
 from zhixing.metrics import classification, probabilities
-from zhixing.tasks import artifact, material
-from zhixing.tasks.artifact import Opened
-from zhixing.tasks.classify import Inputs
-from zhixing.tasks.material import Columns
+from zhixing.tasks.classify import artifact, material
+from zhixing.tasks.classify.artifact import Opened
+from zhixing.tasks.classify.material import Columns
+from zhixing.tasks.classify.objective import Inputs
 
 EXPLAINED = 5
 """Errors, and right predictions, that are explained word by word."""

@@ -17,7 +17,7 @@ from zhixing.corpus.labelled import Example
 from zhixing.evaluate import significance
 from zhixing.metrics import AnyMetric, Rows, classification, probabilities, regression
 from zhixing.predict import THRESHOLD
-from zhixing.tasks.classify import Targets
+from zhixing.tasks.classify.objective import Targets
 
 Outputs = NDArray[np.float64]
 """Probabilities of classes [N, C], or numbers [N, 1]."""

@@ -187,7 +187,7 @@ def _request(texts: Sequence[str], data: Path | None, asked: EmbedSettings) -> d
     from zhixing.corpus import fetch
     from zhixing.corpus.collect import stamp
     from zhixing.corpus.readers import STDIN, expand
-    from zhixing.corpus.supplies import named_files
+    from zhixing.corpus.resources import named_files
 
     if data is not None:
         return {"inputs": [str(data), sha256(data / MANIFEST)]}

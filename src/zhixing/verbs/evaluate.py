@@ -86,7 +86,7 @@ def evaluate(
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.models.shapes import EncoderModel
     from zhixing.tasks.answer.artifact import is_reader
-    from zhixing.tasks.artifact import is_classifier
+    from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.tasks.translation.artifact import is_export, is_translator
 
     if is_translator(Path(model)) or is_export(Path(model)):
@@ -164,8 +164,8 @@ def _classifier(
     """Evaluate a classifier."""
     from zhixing.evaluate.classification import evaluate_classifier
     from zhixing.evaluate.report import write_classification_report
-    from zhixing.tasks.artifact import open_classifier
-    from zhixing.tasks.material import Columns
+    from zhixing.tasks.classify.artifact import open_classifier
+    from zhixing.tasks.classify.material import Columns
 
     if data is None:
         raise SettingError("data", f"is needed: {model} is a classifier, so name the labelled texts to evaluate it on")

@@ -103,8 +103,8 @@ def prepare(
     from zhixing.corpus.collect import SEGMENTS, collect, origin, stamp, total_bytes
     from zhixing.corpus.decontaminate import counted
     from zhixing.corpus.readers import STDIN, expand
+    from zhixing.corpus.resources import named_files
     from zhixing.corpus.split import usual_share
-    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
     from zhixing.tokenizer.tokenizer import Tokenizer

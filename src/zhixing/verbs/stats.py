@@ -145,8 +145,8 @@ def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chos
     from zhixing.corpus.collect import SEGMENTS, collect, stamp, total_bytes
     from zhixing.corpus.document import Dropped
     from zhixing.corpus.readers import STDIN, expand
+    from zhixing.corpus.resources import named_files
     from zhixing.corpus.stats import Statistics
-    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
 
     sources = expand(fetch.resolve(texts))

@@ -2,6 +2,7 @@
 
 from zhixing.evaluate.report.answers import write_answers_report
 from zhixing.evaluate.report.classification import write_classification_report
+from zhixing.evaluate.report.classifier_ladder import write_rungs_report
 from zhixing.evaluate.report.data import write_data_report
 from zhixing.evaluate.report.evaluation import write_evaluation_report
 from zhixing.evaluate.report.labelled import write_labelled_report
@@ -9,7 +10,6 @@ from zhixing.evaluate.report.ladder import write_ladder_report
 from zhixing.evaluate.report.pairs import write_pairs_report
 from zhixing.evaluate.report.questions import write_questions_report
 from zhixing.evaluate.report.run import write_run_report
-from zhixing.evaluate.report.rungs import write_rungs_report
 from zhixing.evaluate.report.score import write_score_report
 from zhixing.evaluate.report.statistics import write_statistics_report
 from zhixing.evaluate.report.trained import write_classifier_report, write_reader_report

@@ -41,7 +41,7 @@ from zhixing.tasks.answer.objective import SpanReader, outputs, reader
 from zhixing.tasks.answer.recipe import AnswerRecipe
 from zhixing.tasks.answer.spans import Found, decode, sentence_around
 from zhixing.tasks.answer.windows import windows
-from zhixing.tasks.artifact import TASK, TRAINING, WEIGHTS, load_tokenizer, load_weights
+from zhixing.tasks.classify.artifact import TASK, TRAINING, WEIGHTS, load_tokenizer, load_weights
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 TOLERANCE = 2e-2

@@ -2,9 +2,9 @@
 
 1. The texts are read, checked and dealt out; the run folder appears, whole, with settings, tokenizer, data report and lineage.
 2. A `Session` trains: a pre-trained body or a new one, judged on the validation texts as it goes.
-3. The best weights become the artifact (`tasks.artifact`), are measured with intervals, and a report is made. The checkpoints go.
+3. The best weights become the artifact (`tasks.classify.artifact`), are measured with intervals, and a report is made. The checkpoints go.
 
-A run that was stopped is continued by the same command. Several seeds, or folds, are as many runs in one folder: see `several`.
+A run that was stopped is continued by the same command. Several seeds, or folds, are as many runs in one folder: see `classify_repeats`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from zhixing.corpus.labelled import Example
     from zhixing.embeddings.vectors import Vectors
     from zhixing.session import Session
-    from zhixing.tasks.material import Columns, Material
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start
+    from zhixing.tasks.classify.material import Columns, Material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start
 
 
 class ClassifyResult(Result):
@@ -96,10 +96,10 @@ def classify(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
-    from zhixing.tasks.augment import read_synonyms
-    from zhixing.tasks.material import Columns
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.verbs.finetune.several import cross_validate, over_seeds
+    from zhixing.tasks.classify.augment import read_synonyms
+    from zhixing.tasks.classify.material import Columns
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
 
     chosen, out = gather(config, settings), Path(out)
     draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
@@ -147,8 +147,8 @@ def _check(wish: Wish, seeds: int, folds: int) -> None:
 
 def materials(wish: Wish) -> Material:
     """The texts that are asked for."""
-    from zhixing.tasks import material
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify import material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     return material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
@@ -184,8 +184,8 @@ def _metric(wanted: str | None, material: Material) -> str:
 
 
 def _start(wish: Wish, material: Material) -> Start:
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import from_base, from_scratch, from_vectors
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import from_base, from_scratch, from_vectors
 
     if wish.base is None:
         recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
@@ -198,8 +198,8 @@ def _start(wish: Wish, material: Material) -> Start:
 def _create(wish: Wish, material: Material, metric: str) -> None:
     """Derive what is left open and write a run folder as it stands before the first step."""
     from zhixing import device as devices
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.derive import derive
 
     out = wish.out
@@ -227,7 +227,7 @@ def _report(folder: Path, material: Material, start: Start, window: int, shown_a
 
     from zhixing.corpus.labelled.examine import examine
     from zhixing.evaluate.report import write_labelled_report
-    from zhixing.tasks.classify import inputs
+    from zhixing.tasks.classify.objective import inputs
 
     parts = {"train": material.train, "valid": material.valid}
     tokens = {name: inputs(part, start.tokenizer, window, paired=material.paired).full.tolist() for name, part in parts.items()}
@@ -244,10 +244,10 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
     from zhixing.session import Session
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.classify import Classification
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start, begin, shape_of
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.objective import Classification
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start, begin, shape_of
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
@@ -286,8 +286,8 @@ def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metr
     from zhixing import device as devices
     from zhixing.evaluate.labels import figures, gold, lower_is_better
     from zhixing.session import Validation
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.classify import Classifier, inputs, logits, losses, probabilities
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.objective import Classifier, inputs, logits, losses, probabilities
     from zhixing.train.loop import State, averaged, uncompiled
 
     targets = material.targets
@@ -312,8 +312,8 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
-    from zhixing.tasks import artifact
-    from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
+    from zhixing.tasks.classify import artifact
+    from zhixing.tasks.classify.objective import Classifier, inputs, logits, probabilities
     from zhixing.tasks.lora import merge
     from zhixing.tokenizer.tokenizer import Tokenizer
 

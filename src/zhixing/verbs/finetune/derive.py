@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zhixing.objectives import Objective
-    from zhixing.tasks.material import Material
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start
+    from zhixing.tasks.classify.material import Material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start
     from zhixing.train.loop import State, TrainSettings
     from zhixing.train.schedule import ScheduleSettings
     from zhixing.verbs.finetune.classify import Wish
@@ -56,7 +56,7 @@ FINISH = 0.08
 
 def derive(wish: Wish, start: Start, material: Material, device: torch.device) -> dict[str, Any]:
     """Settings by dotted names, for what the user has not set."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     known = start.base is not None
     derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
@@ -98,7 +98,7 @@ def embeddings(model: nn.Module) -> list[str]:
 
 def _has_dropout(wish: Wish) -> bool:
     """Whether the new model's architecture can drop."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     kind = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
     return "dropout" in type(kind).model_fields
@@ -106,8 +106,8 @@ def _has_dropout(wish: Wish) -> bool:
 
 def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:
     """A training that is thrown away."""
-    from zhixing.tasks.classify import Classification
-    from zhixing.tasks.start import begin
+    from zhixing.tasks.classify.objective import Classification
+    from zhixing.tasks.classify.start import begin
 
     objective = Classification(
         material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired

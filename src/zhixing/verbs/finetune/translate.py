@@ -1,8 +1,8 @@
 """The verb `finetune translate`: from sentence pairs to a folder that translates.
 
-1. Pairs are read, examined and dealt out; what is faulty is left out and reported. Both sides get their tokenizers (`beginning`).
+1. Pairs are read, examined and dealt out; what is faulty is left out and reported. Both sides get their tokenizers (`translate_setup`).
 2. The run folder appears, whole, with settings, tokenizers, token ids, pair report and lineage.
-3. If it is asked for, models make more pairs, or other targets (`making`).
+3. If it is asked for, models make more pairs, or other targets (`translate_synthetic`).
 4. A `Session` trains, judged by the loss on the validation pairs as it goes.
 5. The best weights become the artifact (`tasks.translation.artifact`), translate the validation texts and are scored. The checkpoints go.
 
@@ -22,7 +22,7 @@ from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
 from zhixing.files import read_json, sole_user, write_json
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.finetune.beginning import Wish, asked, check, create, read_pairs
+from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs
 from zhixing.verbs.run_folder import finished, is_begun, taken_up
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, begin, objective
     from zhixing.tokenizer.tokenizer import Tokenizer
-    from zhixing.verbs.finetune.making import training_pairs
+    from zhixing.verbs.finetune.translate_synthetic import training_pairs
 
     out = wish.out
     recipe = taken_up(out, TranslateRecipe, wish.chosen)
@@ -198,7 +198,7 @@ def _finish(
     from zhixing.evaluate.translations import evaluated
     from zhixing.models.shapes import EncoderDecoderModel
     from zhixing.tasks.translation import artifact
-    from zhixing.verbs.finetune.making import counts_of
+    from zhixing.verbs.finetune.translate_synthetic import counts_of
 
     out, model = wish.out, session.state.model
     assert isinstance(model, EncoderDecoderModel)

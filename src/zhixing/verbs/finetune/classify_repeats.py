@@ -95,9 +95,9 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     from zhixing.corpus.labelled.examine import refuse_untrainable
     from zhixing.corpus.labelled.split import folds
     from zhixing.evaluate.labels import estimates, gold, measured
-    from zhixing.tasks import artifact, material
-    from zhixing.tasks.classify import Targets
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify import artifact, material
+    from zhixing.tasks.classify.objective import Targets
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)

@@ -9,7 +9,7 @@ from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import LabelledSettings
 from zhixing.models import Architecture
 from zhixing.models.cnn import CNNSettings
-from zhixing.tasks.classify import ClassifySettings
+from zhixing.tasks.classify.objective import ClassifySettings
 from zhixing.tasks.lora import LoraSettings
 from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.train.loop import TrainSettings, check_steps

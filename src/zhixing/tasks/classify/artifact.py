@@ -36,8 +36,8 @@ from zhixing.files import open_folder, read_json, sha256, write_bytes, write_jso
 from zhixing.models import build, longest
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
 from zhixing.pretrained.weights import save as save_tensors
-from zhixing.tasks.classify import Classifier, Inputs, Targets, classifier, logits, probabilities
-from zhixing.tasks.recipe import ClassifyRecipe
+from zhixing.tasks.classify.objective import Classifier, Inputs, Targets, classifier, logits, probabilities
+from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 TASK, WEIGHTS, TRAINING = "task.json", "model.safetensors", "training.npy"

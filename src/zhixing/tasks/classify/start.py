@@ -26,10 +26,10 @@ from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import read_json
 from zhixing.models import SHAPES, build
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
-from zhixing.tasks.artifact import is_classifier, open_classifier
-from zhixing.tasks.classify import classifier
+from zhixing.tasks.classify.artifact import is_classifier, open_classifier
+from zhixing.tasks.classify.objective import classifier
+from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tasks.lora import adapt
-from zhixing.tasks.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train as train_tokenizer
 from zhixing.train.loop import State

@@ -175,7 +175,7 @@ def create(wish: Wish, began: float) -> None:
     """Examine the data, derive what is left open, and write a run folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.evaluate.report import write_pairs_report
-    from zhixing.tasks.translation import made
+    from zhixing.tasks.translation import synthetic
     from zhixing.tasks.translation.artifact import Translator
     from zhixing.tasks.translation.base import opened
     from zhixing.tasks.translation.marks import FILE, Marks, with_tags
@@ -206,7 +206,9 @@ def create(wish: Wish, began: float) -> None:
     if wish.monolingual:
         say("reading the monolingual text")
         most = math.ceil(draft.back.ratio * len(pairs))
-        texts, report["monolingual"] = made.monolingual(wish.monolingual, wish.languages[1], draft.pairs, held_out, most, draft.train.seed)
+        texts, report["monolingual"] = synthetic.monolingual(
+            wish.monolingual, wish.languages[1], draft.pairs, held_out, most, draft.train.seed
+        )
         say(f"{len(texts)} of {report['monolingual']['read']} lines are to be translated back")
     if base.source is None or base.target is None:
         say("training the tokenizers")
