@@ -122,6 +122,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, dump_json(value))
 
 
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write values as JSON, one a line, whole or not at all."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
 @contextmanager
 def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) -> Iterator[Path]:
     """Fill a folder that appears under `path` only when the block ends well, sealed with a manifest.

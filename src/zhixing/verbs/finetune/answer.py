@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve
 from zhixing.console import duration, say, warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import new_folder, read_json, sole_user, write_json, write_text, writing
+from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.derive import PRETRAINED
 from zhixing.verbs.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
@@ -251,8 +251,6 @@ def _derive(
 
 def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: Path) -> None:
     """Write `data_report.json`, `data_report.html` and `faults.jsonl`; say what should be looked at first."""
-    import json
-
     from zhixing.evaluate.report import write_questions_report
     from zhixing.tasks.answer.material import examine
 
@@ -261,7 +259,7 @@ def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: P
     write_json(folder / "data_report.json", made)
     rows = [fault.row() for fault in material.faults]
     rows += [{"source": q.source, "id": q.id, "kind": "long", "mended": False, "reason": why, "text": q.question[:200]} for q, why in aside]
-    write_text(folder / "faults.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_json_lines(folder / "faults.jsonl", rows)
     write_questions_report(folder, shown_as)
     for text in made["warnings"]:
         warn(text)

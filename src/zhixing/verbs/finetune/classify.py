@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve
 from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_text, writing
+from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 
@@ -223,8 +223,6 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
 
 def _report(folder: Path, material: Material, start: Start, window: int, shown_as: Path) -> None:
     """Write `data_report.json`, `data_report.html` and `set_aside.jsonl`; say what should be looked at first."""
-    import json
-
     from zhixing.corpus.labelled.examine import examine
     from zhixing.evaluate.report import write_labelled_report
     from zhixing.tasks.classify.objective import inputs
@@ -234,7 +232,7 @@ def _report(folder: Path, material: Material, start: Start, window: int, shown_a
     made = examine(parts, material.found, tokens=tokens, window=window, dropped=material.dropped)
     write_json(folder / "data_report.json", made)
     aside = [{"source": d.source, "line": d.line, "reason": d.reason, "text": d.text} for d in (*material.found.dropped, *material.dropped)]
-    write_text(folder / "set_aside.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in aside))
+    write_json_lines(folder / "set_aside.jsonl", aside)
     write_labelled_report(folder, shown_as)
     for text in made["warnings"]:
         warn(text)

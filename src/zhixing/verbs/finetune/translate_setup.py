@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zhixing.config import resolve
 from zhixing.console import say, warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import new_folder, write_json, write_text, writing
+from zhixing.files import new_folder, write_json, write_json_lines, writing
 from zhixing.verbs.run_folder import refuse_two_lengths, write_record
 
 if TYPE_CHECKING:
@@ -238,10 +238,10 @@ def create(wish: Wish, began: float) -> None:
         write_pairs(folder / "valid.jsonl", held_out)
         if texts or wish.teacher is not None:
             write_pairs(folder / "train.jsonl", pairs)
-            write_text(folder / "monolingual.jsonl", "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in texts))
+            write_json_lines(folder / "monolingual.jsonl", texts)
         write_json(folder / "pair_report.json", report)
         write_pairs_report(folder, wish.out)
-        write_text(folder / "dropped.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examined.dropped))
+        write_json_lines(folder / "dropped.jsonl", examined.dropped)
         more = len(texts) / len(pairs)
         recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began, more))
         write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
@@ -267,8 +267,8 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     for pair in pairs:
         tags = {"domain": pair.domain} if pair.domain is not None else {}
         tags |= {"source_language": pair.languages[0], "target_language": pair.languages[1]} if pair.languages else {}
-        rows.append(json.dumps({"source": pair.source, "target": pair.target, "where": pair.where, **tags}, ensure_ascii=False) + "\n")
-    write_text(path, "".join(rows))
+        rows.append({"source": pair.source, "target": pair.target, "where": pair.where, **tags})
+    write_json_lines(path, rows)
 
 
 def read_pairs(path: Path) -> list[Pair]:
