@@ -4,6 +4,7 @@ classify/     labels, any number of labels, or a number, for texts or pairs of t
 translation/  the other side of a pair
 answer/       the answer to a question, in a text or a folder of documents
 
+artifact.py   what finished runs of all tasks have in common on disk
 buckets.py    the order of texts in batches of about the same length
 lora.py       thin matrices beside those of a model that stays
 """

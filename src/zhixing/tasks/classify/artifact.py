@@ -12,35 +12,39 @@ Whoever opens it gets the golden outputs again, or an error: a library that has 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from torch import nn
 
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import Example
 from zhixing.corpus.labelled.examples import Kind
-from zhixing.errors import ArtifactError, InputError
-from zhixing.files import open_folder, read_json, sha256, write_bytes, write_json
+from zhixing.errors import ArtifactError
+from zhixing.files import open_folder, read_json, write_json
 from zhixing.models import build, longest
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
-from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.artifact import (
+    TASK,
+    Hashes,
+    hashes,
+    in_training,
+    load_tokenizer,
+    load_weights,
+    objective_of,
+    read_task,
+    save_weights,
+    write_training,
+)
 from zhixing.tasks.classify.objective import Classifier, Inputs, Targets, classifier, logits, probabilities
 from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS, TRAINING = "task.json", "model.safetensors", "training.npy"
 TOLERANCE = 2e-3
 """By how much golden outputs may differ from machine to machine: fp32 sums in another order move the fifth digit."""
 
@@ -109,10 +113,7 @@ class Opened:
 
 def is_classifier(path: Path) -> bool:
     """Whether a run folder is one of classification, finished or not."""
-    try:
-        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "classify")
-    except (InputError, KeyError, TypeError):
-        return False
+    return objective_of(path) == "classify"
 
 
 def build_classifier(recipe: ClassifyRecipe, vocabulary: int, classes: int, shape: Shape) -> Classifier:
@@ -135,8 +136,8 @@ def write(
     paired: bool,
 ) -> Task:
     """Write weights, hashes of the training texts and `task.json` of a trained model, which lies on the CPU, into its run folder."""
-    save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
-    write_bytes(run / TRAINING, _npy(np.unique(hashes(train))))
+    weights = save_weights(run, model)
+    write_training(run, _hashes(train))
     window = window_of(recipe)
     read = Inputs(tokenizer, [e.text for e in golden], [e.pair or "" for e in golden] if paired else None, window)
     said = probabilities(logits(model, read, torch.device("cpu"), torch.float32), targets, temperature).tolist()
@@ -150,7 +151,7 @@ def write(
         window=window,
         temperature=temperature,
         shape=model.shape,
-        weights=sha256(run / WEIGHTS),
+        weights=weights,
         tokenizer=tokenizer.fingerprint,
         golden=tuple(
             Golden(text=e.text, pair=e.pair if paired else None, output=tuple(output)) for e, output in zip(golden, said, strict=True)
@@ -166,24 +167,6 @@ def window_of(recipe: ClassifyRecipe) -> int:
     return recipe.objective.window if most is None else min(most, recipe.objective.window)
 
 
-def load_tokenizer(path: Path, fingerprint: str) -> Tokenizer:
-    """The tokenizer of a finished run. Raises `ArtifactError` for another than the one that its model was trained with."""
-    tokenizer = Tokenizer.load(path / "tokenizer.json")
-    if tokenizer.fingerprint != fingerprint:
-        raise ArtifactError(path / "tokenizer.json", "is not the tokenizer that the model was trained with")
-    return tokenizer
-
-
-def load_weights(model: nn.Module, path: Path, fingerprint: str) -> None:
-    """Give a model, made on the device `meta`, the weights of a finished run. Raises `ArtifactError` where damaged or unfit."""
-    if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != fingerprint:
-        raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
-    try:
-        model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
-    except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
-
-
 def open_classifier(path: Path, device: str = "auto") -> Opened:
     """Open a finished classification run, its hashes and golden outputs checked.
 
@@ -193,10 +176,8 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     if not is_classifier(path):
         raise ArtifactError(path, "is no classification run; train one with zhixing finetune classify")
-    if not (path / TASK).is_file():
-        raise ArtifactError(path, "has not finished training; the command that began it continues it")
+    task = read_task(path, Task)
     recipe = resolve(ClassifyRecipe, read_json(path / "config.json"))
-    task = _read_task(path)
     tokenizer = load_tokenizer(path, task.tokenizer)
     with torch.device("meta"):
         model = build_classifier(recipe, tokenizer.vocabulary, task.targets.classes, task.shape)
@@ -204,13 +185,6 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
     opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target)
     _check(opened)
     return opened
-
-
-def _read_task(path: Path) -> Task:
-    try:
-        return Task.model_validate(read_json(path / TASK))
-    except (ValidationError, InputError):
-        raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
 
 
 def _check(opened: Opened) -> None:
@@ -232,25 +206,11 @@ def _check(opened: Opened) -> None:
         )
 
 
-def hashes(examples: Sequence[Example]) -> NDArray[np.uint64]:
-    """64-bit hashes of the texts [N], the same for texts that only differ in case, spaces and marks at their ends."""
-    marks = ("\0".join(example.key).encode("utf-8", "surrogatepass") for example in examples)
-    digests = b"".join(hashlib.blake2b(mark, digest_size=8).digest() for mark in marks)
-    return np.frombuffer(digests, dtype=np.uint64)
+def _hashes(examples: Sequence[Example]) -> Hashes:
+    """The same for texts that only differ in case, spaces and marks at their ends."""
+    return hashes("\0".join(example.key) for example in examples)
 
 
 def trained_on(run: Path, examples: Sequence[Example]) -> NDArray[np.bool_]:
     """Which of the texts a run was trained on [N]."""
-    try:
-        known = np.load(run / TRAINING, allow_pickle=False)
-    except (OSError, ValueError):
-        raise ArtifactError(run, f"is damaged: {TRAINING} cannot be read") from None
-    return np.isin(hashes(examples), known)
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
+    return in_training(run, _hashes(examples))

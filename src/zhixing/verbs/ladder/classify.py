@@ -278,20 +278,21 @@ def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any
     """A rung that is a run of `finetune classify`."""
     from zhixing.evaluate.classifier_baselines import Fitted
     from zhixing.evaluate.labels import predicted
-    from zhixing.tasks.classify import artifact
+    from zhixing.tasks.artifact import WEIGHTS
+    from zhixing.tasks.classify.artifact import open_classifier
     from zhixing.verbs.finetune.classify import Wish
     from zhixing.verbs.finetune.classify import run as finetune
 
     base, minutes = (asked.base if name == PRETRAINED else None), None if asked.minutes is None else asked.minutes / shares
     wish = Wish(asked.data, run, base, None, asked.columns, minutes, None, asked.device, _settings(name, asked.chosen))
     result = finetune(wish, part.material)
-    opened = artifact.open_classifier(run, asked.device)
+    opened = open_classifier(run, asked.device)
     pairs = [e.pair or "" for e in part.test] if part.material.paired else None
     say(f"{name}: {len(part.test)} texts to test on")
     began = time.perf_counter()
     outputs = opened.outputs([e.text for e in part.test], pairs)
     predicting = time.perf_counter() - began
-    size = sum((run / file).stat().st_size for file in (artifact.WEIGHTS, "tokenizer.json"))
+    size = sum((run / file).stat().st_size for file in (WEIGHTS, "tokenizer.json"))
     return Fitted(predicted(outputs, opened.task.targets), result.parameters, size, result.seconds, predicting)
 
 
