@@ -34,11 +34,6 @@ class System:
     targets: Targets | None
 
 
-def main_metric(kind: str) -> str:
-    """What decides."""
-    return {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[kind]
-
-
 def compare_classifiers(
     a: Path, b: Path, data: Sequence[str], where: Columns, test: Any, device: str
 ) -> tuple[Kind, int, dict[str, dict[str, Any]]]:

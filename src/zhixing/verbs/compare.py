@@ -104,8 +104,8 @@ def _classifiers(
 ) -> CompareResult:
     """Compare two classifiers, or one with predictions in a file."""
     from zhixing.errors import SettingError
-    from zhixing.evaluate.compare import compare_classifiers, main_metric
-    from zhixing.evaluate.labels import lower_is_better
+    from zhixing.evaluate.compare import compare_classifiers
+    from zhixing.evaluate.labels import lower_is_better, usual_metric
     from zhixing.tasks.classify.material import Columns
 
     if data is None:
@@ -113,7 +113,7 @@ def _classifiers(
     _check_test(test)
     kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
     found = {name: Comparison(**entry) for name, entry in differences.items()}
-    name = main_metric(kind)
+    name = usual_metric(kind)
     verdict = _better(name, found[name], lower_is_better(name)) + _few(texts, "texts")
     return CompareResult(a=str(a), b=str(b), data=data, documents=texts, metrics=found, verdict=verdict)
 

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -237,16 +237,11 @@ def _texts(source: Path, text_column: str | None, pair_column: str | None, paire
     if paired and where.pair is None:
         raise InputError(source, "this model wants pairs of texts: say which column holds the second with --pair-column")
     skip = first[0] if where.header and where.width is not None else None
-    for row in _chain(start, rows):
+    for row in chain(start, rows):
         if row is skip:
             continue
         values = [None if place is None or isinstance(row, Dropped) else _cell(row, place) for place in (where.text, where.pair)]
         yield (values[0], values[1]) if paired else values[0]  # type: ignore[misc]
-
-
-def _chain(start: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
-    yield from start
-    yield from rest
 
 
 def _cell(row: Any, place: int | str) -> Any:

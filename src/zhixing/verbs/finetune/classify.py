@@ -168,13 +168,12 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
 
 def _metric(wanted: str | None, material: Material) -> str:
     """The figure that decides."""
-    usual = {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[material.targets.kind]
-    if wanted is None:
-        return usual
     import numpy as np
 
-    from zhixing.evaluate.labels import figures, gold
+    from zhixing.evaluate.labels import figures, gold, usual_metric
 
+    if wanted is None:
+        return usual_metric(material.targets.kind)
     some, targets = material.valid[:2], material.targets
     outputs = np.full((len(some), targets.classes), 1 / targets.classes)
     known = figures(gold(some, targets), outputs, targets)

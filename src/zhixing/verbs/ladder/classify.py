@@ -298,12 +298,11 @@ def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any
 
 def _metric(splits: Splits) -> Any:
     """What decides."""
-    from zhixing.evaluate.compare import main_metric
-    from zhixing.evaluate.labels import gold, labelled
+    from zhixing.evaluate.labels import gold, labelled, usual_metric
 
     wanted = gold(splits.tested[:1], splits.targets)
     metrics, _ = labelled(wanted, wanted, splits.targets)
-    return next(metric for metric in metrics if metric.name == main_metric(splits.targets.kind))
+    return next(metric for metric in metrics if metric.name == usual_metric(splits.targets.kind))
 
 
 def _finish(out: Path, splits: Splits, minutes: float | None) -> ClassifyLadderResult:
