@@ -15,7 +15,6 @@ A rung that is finished is not climbed again: the same command continues a ladde
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
-from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
+from zhixing.files import human_bytes, read_json, sole_user, write_json
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.ladder.folder import begin, wanted_of
 from zhixing.verbs.run_folder import refuse_two_lengths
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ RUNGS: dict[str, dict[str, Any]] = {
 }
 """From the simplest on, each with the settings that make it."""
 CHEAP, PRETRAINED = ("majority", "linear"), "pretrained"
-LADDER, RESULT = "ladder.json", "result.json"
+RESULT = "result.json"
 
 
 class RungResult(Result):
@@ -131,7 +131,7 @@ def classify(
     from zhixing.tasks.classify.splits import deal
 
     chosen, out = gather(config, settings), Path(out)
-    wanted = _wanted(rungs)
+    wanted = wanted_of(rungs, RUNGS)
     _check(chosen, wanted, minutes, folds, test)
     where = Columns(text_column, label_column, pair_column)
     of_data = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean."))}
@@ -140,7 +140,8 @@ def classify(
     if PRETRAINED in wanted and base is None:
         base = _usual_base(splits, wanted, rungs is not None)
     wish = Asked(list(data), base, where, minutes, device, chosen)
-    _begin(out, splits, {"data": list(data), "test": test}, {"minutes": minutes, "folds": folds, "settings": dict(chosen)})
+    asked = {"minutes": minutes, "folds": folds, "settings": dict(chosen)}
+    begin(out, splits.fingerprint, asked, "classify", {"data": list(data), "test": test})
     with sole_user(out):
         for name in wanted:
             if (out / "rungs" / f"{name}.json").is_file():
@@ -164,15 +165,6 @@ class Asked:
     minutes: float | None
     device: str
     chosen: Mapping[str, Any]
-
-
-def _wanted(rungs: Sequence[str] | None) -> list[str]:
-    names = list(RUNGS) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in RUNGS]:
-        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(RUNGS)}")
-    if not names:
-        raise SettingError("rungs", f"names none; there are {', '.join(RUNGS)}")
-    return [name for name in RUNGS if name in names]
 
 
 def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
@@ -215,23 +207,6 @@ def _usual_base(splits: Splits, wanted: list[str], named: bool) -> str | None:
     wanted.remove(PRETRAINED)
     say("pretrained: left out, as the packaged minilm has read no Chinese; --base names another encoder")
     return None
-
-
-def _begin(out: Path, splits: Splits, names: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Make the ladder's folder, or see that it was begun with the same texts, whatever their files are called, and the same wishes."""
-    if not (out / MANIFEST).is_file():
-        with new_folder(out, "ladder", extra={"task": "classify"}) as folder:
-            write_json(folder / LADDER, {"task": "classify", "data": splits.fingerprint, "names": names, **asked})
-        return
-    open_folder(out, "ladder", verify=[LADDER])
-    begun = read_json(out / LADDER)
-    if begun.get("task") != "classify":
-        raise ArtifactError(out, "is a ladder of language models; choose another --out")
-    if begun["data"] != splits.fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
-    for name, value in asked.items():
-        if begun[name] != json.loads(json.dumps(value)):
-            raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
 
 
 def _refuse_another(out: Path, name: str, base: str | None) -> None:
