@@ -17,11 +17,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, progress, say
 from zhixing.errors import SettingError, UserError
 from zhixing.files import MANIFEST, read_json, refuse_existing, resumable_folder, sha256, write_json
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.embeddings.settings import EmbedSettings

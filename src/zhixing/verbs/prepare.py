@@ -20,11 +20,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, progress, say
 from zhixing.errors import InputError, SettingError
 from zhixing.files import human_bytes, refuse_existing, resumable_folder, sha256, write_json
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.corpus.collect import Collected

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zhixing import __version__
 from zhixing.config import Result, Settings, flatten, resolve
 from zhixing.console import say
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, open_folder, read_json, refuse_existing, write_json, writing
+from zhixing.version import __version__
 
 S = TypeVar("S", bound=Settings)
 R = TypeVar("R", bound=Result)

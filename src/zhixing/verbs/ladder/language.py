@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, gather
-from zhixing.console import count, duration, progress, say
+from zhixing.console import count, duration, say, track
 from zhixing.errors import InputError, Interrupted, SettingError, UserError, ZhixingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, read_json, sole_user, write_json
 from zhixing.verbs.ladder.folder import begin, wanted_of
@@ -231,7 +231,7 @@ def _count_ngrams(data: Path, out: Path) -> None:
     texts = [text.text for text in documents.validation(data)]
     if not texts:
         raise InputError(data, "holds no text to evaluate on")
-    rows = np.array([_ngram_row(model, tokenizer, text) for text in _shown(texts)])
+    rows = np.array([_ngram_row(model, tokenizer, text) for text in track(texts, "evaluating", len(texts), "documents")])
     estimate = significance.interval(next(metric for metric in LANGUAGE_MODEL if metric.name == "bits_per_byte"), rows)
     signature = f"bits_per_byte|v1|order:{ORDER}|tok:{tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
     result = RungResult(
@@ -249,13 +249,6 @@ def _count_ngrams(data: Path, out: Path) -> None:
     )
     with new_folder(out, "ngram") as folder:
         write_json(folder / RESULT, {**result.model_dump(), "documents": len(texts)})
-
-
-def _shown(texts: list[str]) -> Iterator[str]:
-    with progress("evaluating", total=len(texts), unit="documents") as bar:
-        for text in texts:
-            yield text
-            bar.advance()
 
 
 def _ngram_row(model: Any, tokenizer: Tokenizer, text: str) -> tuple[float, int, int, int]:
