@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from zhixing.errors import ZhixingError
+from zhixing.errors import SettingError, ZhixingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 def usual_workers(size: int) -> int:
     """Processes for so many bytes of text: one for what is done before others have started."""
     return 1 if size < 5_000_000 else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def refuse_number(workers: int | None) -> None:
+    """Raise `SettingError` for a number of processes that cannot be."""
+    if workers is not None and not 1 <= workers <= 1024:
+        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
 
 
 def mapped(tables: Iterable[pa.Table], settings: CorpusSettings, resources: Resources, workers: int) -> Iterator[pa.Table]:
