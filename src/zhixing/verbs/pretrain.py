@@ -19,7 +19,7 @@ from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError
 from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, writing
-from zhixing.verbs.run_folder import finished, is_begun, taken_up, write_record
+from zhixing.verbs.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
 
 if TYPE_CHECKING:
     from zhixing.models.shapes import Shape
@@ -146,17 +146,6 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
                 (folder / name).write_bytes((data / name).read_bytes())
 
 
-def _begun_with(out: Path, names: BaseNames) -> Bases:
-    """What a run was begun with; of vectors nothing once there is a checkpoint, which holds what has become of them."""
-    begun = (read_json(out / "lineage.json")["base"] or {}).get("vectors")
-    if begun is None or any((out / "checkpoints").glob("step-*")):
-        return bases_of({**names, "vectors": None})
-    folder = Path(begun["path"])
-    if not (folder / MANIFEST).is_file() or sha256(folder / MANIFEST) != begun["manifest"]:
-        raise ArtifactError(folder, f"does not hold the vectors that {out} was begun with; give these, or choose another --out")
-    return bases_of({**names, "vectors": folder})
-
-
 def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
@@ -177,7 +166,8 @@ def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[s
         raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     target, plan = devices.pick(device), read_json(out / "plan.json")
     tokenizer, settings = Tokenizer.load(out / "tokenizer.json"), recipe.train
-    base = start(_begun_with(out, bases), data, {"objective.kind": recipe.objective.kind}).base
+    vectors = begun_vectors(out, (read_json(out / "lineage.json")["base"] or {}).get("vectors"))
+    base = start(bases_of({**bases, "vectors": vectors}), data, {"objective.kind": recipe.objective.kind}).base
     state = begin(recipe, tokenizer.vocabulary, target, base)
     objective = objectives.make(recipe.objective, train_store, settings.seed, tokenizer)
     held_out = objectives.make(recipe.objective, valid_store, 0, tokenizer)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from zhixing.config import Result, Settings, flatten, resolve
 from zhixing.console import say
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, open_folder, read_json, refuse_existing, write_json, writing
+from zhixing.files import MANIFEST, open_folder, read_json, refuse_existing, sha256, write_json, writing
 from zhixing.version import __version__
 
 S = TypeVar("S", bound=Settings)
@@ -61,6 +61,19 @@ def refuse_other_data(out: Path, fingerprint: str) -> None:
     """Raise `ArtifactError` unless a run was begun with the data of this fingerprint."""
     if read_json(out / "lineage.json")["data"]["fingerprint"] != fingerprint:
         raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+
+
+def begun_vectors(out: Path, record: Mapping[str, Any] | None) -> Path | None:
+    """The word vectors that a run's embedding begins with, by the record in its lineage; None once a checkpoint holds what became of them.
+
+    Raises `ArtifactError` for vectors that have changed since, or are gone.
+    """
+    if record is None or any((out / "checkpoints").glob("step-*")):
+        return None
+    folder = Path(record["path"])
+    if not (folder / MANIFEST).is_file() or sha256(folder / MANIFEST) != record["manifest"]:
+        raise ArtifactError(folder, f"no longer holds the vectors that {out} was begun with; choose another --out")
+    return folder
 
 
 def refuse_changes(kind: type[S], before: S, chosen: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
+from zhixing.verbs.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 
 if TYPE_CHECKING:
     import torch
@@ -271,11 +271,8 @@ def _vectors(wish: Wish) -> Vectors | None:
     begun = read_json(wish.out / "lineage.json").get("vectors")
     if wish.vectors is not None and (begun is None or sha256(wish.vectors / MANIFEST) != begun["manifest"]):
         raise ArtifactError(wish.vectors, f"does not hold the vectors that {wish.out} was begun with; give these, or choose another --out")
-    if begun is None or any((wish.out / "checkpoints").glob("step-*")):
-        return None  # a checkpoint holds what has become of them
-    if not (Path(begun["path"]) / MANIFEST).is_file() or sha256(Path(begun["path"]) / MANIFEST) != begun["manifest"]:
-        raise ArtifactError(begun["path"], f"no longer holds the vectors that {wish.out} was begun with; choose another --out")
-    return Vectors.open(Path(begun["path"]))
+    folder = begun_vectors(wish.out, begun)
+    return None if folder is None else Vectors.open(folder)
 
 
 def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metric: str, device: torch.device) -> Any:
