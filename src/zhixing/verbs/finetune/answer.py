@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, gather, resolve
-from zhixing.console import duration, say, warn
+from zhixing.console import duration, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
 from zhixing.verbs.evaluate import MetricResult
@@ -222,7 +222,7 @@ def _derive(
     """Batch, learning rates, schedule, how long to train, how often to look: what the user has not set."""
     from zhixing.tasks.answer.objective import Answering
     from zhixing.tasks.answer.start import begin
-    from zhixing.verbs.finetune.derive import FINISH, embeddings, trial
+    from zhixing.verbs.finetune.derive import affordable, embeddings, paced, trial
 
     questions, windows = train
     derived: dict[str, Any] = {**(NEW if wish.base is None else PRETRAINED), "train.batch": BATCH, "train.compile": False}
@@ -237,16 +237,9 @@ def _derive(
     else:
         state = begin(start, draft, device)
         objective = Answering(windows, [q.span for q in questions], draft.train.seed)
-        first, each = trial(state, objective, draft.train, draft.schedule, device)
-        left = wish.minutes * 60 * (1 - FINISH) - first
-        steps = max(1, min(int(left / each), math.ceil(MOST[wish.base is not None] * per_epoch)))
-        say(f"{each:.3g} s a step of {draft.train.batch} windows: {steps} steps, {steps / per_epoch:.1f} epochs")
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(steps - 1, max(1, steps // 10))
-    derived["train.validate_every"] = min(per_epoch, steps)
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+        timed = trial(state, objective, draft.train, draft.schedule, device)
+        steps = affordable(wish.minutes, timed, per_epoch, MOST[wish.base is not None], f"{draft.train.batch} windows")
+    return derived | paced(steps, min(steps - 1, max(1, steps // 10)), min(per_epoch, steps))
 
 
 def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: Path) -> None:

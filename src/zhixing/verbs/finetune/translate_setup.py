@@ -292,7 +292,7 @@ def derive(
     """
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import begin, objective
-    from zhixing.verbs.finetune.derive import trial
+    from zhixing.verbs.finetune.derive import paced, trial
 
     derived = wish.learning(base)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
@@ -316,12 +316,7 @@ def derive(
     epochs = steps / per_epoch
     if "model.dropout" not in wish.chosen and not base.translates:
         derived["model.dropout"] = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(200, steps // 10)
-    derived["train.validate_every"] = max(1, math.ceil(steps / 10))
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+    return derived | paced(steps, min(200, steps // 10), math.ceil(steps / 10))
 
 
 def _suited(wish: Wish, derived: Mapping[str, Any], task: Seq2Seq, vocabulary: int, seconds: float, device: torch.device) -> dict[str, Any]:
