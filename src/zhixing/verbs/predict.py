@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from zhixing.tasks.answer.artifact import Reader
 
 
+LINED = (".txt", ".jsonl", ".tsv", ".csv", ".ndjson")
+"""Files with about as many texts as they have lines."""
+
+
 class PredictResult(Result):
     """What `predict` returns."""
 
@@ -182,31 +186,21 @@ def _file(
 ) -> PredictResult:
     import time
 
-    from zhixing.console import progress
-    from zhixing.corpus.sources import STDIN
     from zhixing.predict import WINDOW
-    from zhixing.resume import resumed
+    from zhixing.tasks.streaming import count_lines, streamed
 
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request: dict[str, Any] = {
-        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature, "in": str(source.absolute()),
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
+    request = {
+        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature,
         "columns": [text_column, pair_column], "probabilities": probabilities, "precision": predictor.precision,
     }  # fmt: skip
     texts = _texts(source, text_column, pair_column, predictor.paired)
     began, problems = time.perf_counter(), 0
-    with resumed(out, None if piped else request, unit="texts") as written:
-        if sum(1 for _ in islice(texts, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first texts were predicted")
-        with progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
-            bar.advance(written.before)
-            while window := list(islice(texts, WINDOW)):
-                found = predictor(window)
-                problems += sum(prediction.problem is not None for prediction in found)
-                written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
-                bar.advance(len(window))
+    total = count_lines(source) if source.suffix.lower() in LINED else None
+    with streamed(source, texts, out, request, "predicting", "texts", WINDOW, total) as (written, windows):
+        for window in windows:
+            found = predictor(window)
+            problems += sum(prediction.problem is not None for prediction in found)
+            written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
     seconds = time.perf_counter() - began
     return PredictResult(
         model=str(model), texts=written.lines, continued=written.before, problems=problems, seconds=seconds,
@@ -248,11 +242,3 @@ def _cell(row: Any, place: int | str) -> Any:
     if isinstance(row.cells, dict):
         return row.cells.get(str(place))
     return row.cells[place] if isinstance(place, int) and place < len(row.cells) else None
-
-
-def _lines(source: Path) -> int | None:
-    """Lines of a file, counted; None where they say nothing about the texts."""
-    if source.suffix.lower() not in (".txt", ".jsonl", ".tsv", ".csv", ".ndjson"):
-        return None
-    with open(source, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
