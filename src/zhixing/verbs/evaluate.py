@@ -89,23 +89,24 @@ def evaluate(
     if not translates and (to is not None or domain_column is not None):
         raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
     if translates:
-        _check_task(model, data, window, stride, "is a translator, so name the pairs to evaluate it on", "a translator")
-        return _translator(model, data or [], (source_column, target_column), device, out, to, domain_column)
+        data = _asked(model, data, window, stride, "is a translator, so name the pairs to evaluate it on", "a translator")
+        return _translator(model, data, (source_column, target_column), device, out, to, domain_column)
     if is_classifier(model):
-        _check_task(model, data, window, stride, "is a classifier, so name the labelled texts to evaluate it on", "a classifier")
-        return _classifier(model, data or [], (text_column, label_column, pair_column), device, out)
+        data = _asked(model, data, window, stride, "is a classifier, so name the labelled texts to evaluate it on", "a classifier")
+        return _classifier(model, data, (text_column, label_column, pair_column), device, out)
     if is_reader(model):
-        _check_task(model, data, window, stride, "answers questions, so name those to evaluate it on", "a reader")
-        return _reader(model, data or [], device, out)
+        data = _asked(model, data, window, stride, "answers questions, so name those to evaluate it on", "a reader")
+        return _reader(model, data, device, out)
     return _language_model(open_model(model, device), str(model), data, window, stride, out)
 
 
-def _check_task(model: Path, data: list[str] | None, window: int | None, stride: int | None, why: str, kind: str) -> None:
-    """Raise `SettingError` for what cannot be asked of a model of a task."""
+def _asked(model: Path, data: list[str] | None, window: int | None, stride: int | None, why: str, kind: str) -> list[str]:
+    """What a model of a task is to be evaluated on. Raises `SettingError` for what cannot be asked of it."""
     if data is None:
         raise SettingError("data", f"is needed: {model} {why}")
     if window is not None or stride is not None:
         raise SettingError("window", f"and stride are for language models; {kind} sees what it was trained to see")
+    return data
 
 
 def _translator(

@@ -19,7 +19,7 @@ from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError
 from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, writing
-from zhixing.verbs.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
+from zhixing.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
 
 if TYPE_CHECKING:
     from zhixing.models.shapes import Shape

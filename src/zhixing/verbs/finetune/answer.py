@@ -23,9 +23,9 @@ from zhixing.config import Result, gather, resolve
 from zhixing.console import duration, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
+from zhixing.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.derive import PRETRAINED
-from zhixing.verbs.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 
 if TYPE_CHECKING:
     import torch

@@ -20,8 +20,8 @@ from zhixing.config import Result, gather, resolve
 from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
+from zhixing.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 
 if TYPE_CHECKING:
     import torch

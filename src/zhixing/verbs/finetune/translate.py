@@ -21,9 +21,9 @@ from zhixing.config import Result, gather
 from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
 from zhixing.files import read_json, sole_user, write_json
+from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs
-from zhixing.verbs.run_folder import finished, is_begun, taken_up
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from zhixing.config import resolve
 from zhixing.console import say, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, write_json, write_json_lines, writing
-from zhixing.verbs.run_folder import refuse_two_lengths, write_record
+from zhixing.run_folder import refuse_two_lengths, write_record
 
 if TYPE_CHECKING:
     import torch

@@ -25,9 +25,9 @@ from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
 from zhixing.files import human_bytes, read_json, sole_user, write_json
+from zhixing.run_folder import refuse_two_lengths
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.ladder.folder import begin, wanted_of
-from zhixing.verbs.run_folder import refuse_two_lengths
 
 if TYPE_CHECKING:
     from zhixing.tasks.classify.material import Columns

@@ -4,8 +4,8 @@ import pytest
 
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import new_folder
+from zhixing.run_folder import is_begun, refuse_changes, refuse_two_lengths
 from zhixing.train.loop import TrainSettings
-from zhixing.verbs.run_folder import is_begun, refuse_changes, refuse_two_lengths
 
 
 def test_settings_of_a_run_cannot_change():
