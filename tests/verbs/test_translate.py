@@ -9,7 +9,7 @@ import pytest
 import zhixing as zx
 from zhixing import files
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
-from zhixing.verbs.finetune.beginning import LEAST_ROWS, SIZES
+from zhixing.verbs.finetune.translate_setup import LEAST_ROWS, SIZES
 
 ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "red", "blue", "tea", "cat"]
 WORDS = dict(zip(ENGLISH, "一二三四五六七八九十红蓝茶猫", strict=True))

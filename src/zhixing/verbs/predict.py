@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,10 @@ from zhixing.errors import InputError, SettingError
 if TYPE_CHECKING:
     from zhixing.predict import Predictor, Text
     from zhixing.tasks.answer.artifact import Reader
+
+
+LINED = (".txt", ".jsonl", ".tsv", ".csv", ".ndjson")
+"""Files with about as many texts as they have lines."""
 
 
 class PredictResult(Result):
@@ -192,31 +196,21 @@ def _file(
 ) -> PredictResult:
     import time
 
-    from zhixing.console import progress
-    from zhixing.corpus.sources import STDIN
     from zhixing.predict import WINDOW
-    from zhixing.resume import resumed
+    from zhixing.tasks.streaming import count_lines, streamed
 
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request: dict[str, Any] = {
-        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature, "in": str(source.absolute()),
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
+    request = {
+        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature,
         "columns": [text_column, pair_column], "probabilities": probabilities, "precision": predictor.precision,
     }  # fmt: skip
     texts = _texts(source, text_column, pair_column, predictor.paired)
     began, problems = time.perf_counter(), 0
-    with resumed(out, None if piped else request, unit="texts") as written:
-        if sum(1 for _ in islice(texts, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first texts were predicted")
-        with progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
-            bar.advance(written.before)
-            while window := list(islice(texts, WINDOW)):
-                found = predictor(window)
-                problems += sum(prediction.problem is not None for prediction in found)
-                written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
-                bar.advance(len(window))
+    total = count_lines(source) if source.suffix.lower() in LINED else None
+    with streamed(source, texts, out, request, "predicting", "texts", WINDOW, total) as (written, windows):
+        for window in windows:
+            found = predictor(window)
+            problems += sum(prediction.problem is not None for prediction in found)
+            written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
     seconds = time.perf_counter() - began
     return PredictResult(
         model=str(model), texts=written.lines, continued=written.before, problems=problems, seconds=seconds,
@@ -248,27 +242,14 @@ def _texts(source: Path, text_column: str | None, pair_column: str | None, paire
     if paired and where.pair is None:
         raise InputError(source, "this model wants pairs of texts: say which column holds the second with --pair-column")
     skip = first[0] if where.header and where.width is not None else None
-    for row in _chain(start, rows):
+    for row in chain(start, rows):
         if row is skip:
             continue
         values = [None if place is None or isinstance(row, Dropped) else _cell(row, place) for place in (where.text, where.pair)]
         yield (values[0], values[1]) if paired else values[0]  # type: ignore[misc]
 
 
-def _chain(start: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
-    yield from start
-    yield from rest
-
-
 def _cell(row: Any, place: int | str) -> Any:
     if isinstance(row.cells, dict):
         return row.cells.get(str(place))
     return row.cells[place] if isinstance(place, int) and place < len(row.cells) else None
-
-
-def _lines(source: Path) -> int | None:
-    """Lines of a file, counted; None where they say nothing about the texts."""
-    if source.suffix.lower() not in (".txt", ".jsonl", ".tsv", ".csv", ".ndjson"):
-        return None
-    with open(source, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -150,31 +149,17 @@ def _shown(line: str, *, aligned: bool) -> dict[str, Any]:
 
 
 def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path | None, domain: str | None) -> TranslateResult:
-    from zhixing.console import progress
-    from zhixing.corpus.sources import STDIN
-    from zhixing.resume import resumed
+    from zhixing.tasks.streaming import count_lines, streamed
 
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request = {
-        "model": translator.fingerprint, "in": str(source.absolute()), "manner": _told(manner),
-        "to": translator.to, "domain": domain,
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
-    }  # fmt: skip
+    request = {"model": translator.fingerprint, "manner": _told(manner), "to": translator.to, "domain": domain}
     began, cut, forced = time.perf_counter(), 0, 0
     lines = _lines(source)
-    with resumed(out, None if piped else request, unit="lines") as written:
-        if sum(1 for _ in islice(lines, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first lines were translated")
-        with progress("translating", total=None if piped else _count(source), unit="lines") as bar:
-            bar.advance(written.before)
-            while window := list(islice(lines, WINDOW)):
-                found = translator(window, manner)
-                cut += sum(one.pieces > 1 for one in found)
-                forced += sum(one.forced for one in found)
-                written.add([_line(one, aligned=manner.align) for one in found])
-                bar.advance(len(window))
+    with streamed(source, lines, out, request, "translating", "lines", WINDOW, count_lines(source)) as (written, windows):
+        for window in windows:
+            found = translator(window, manner)
+            cut += sum(one.pieces > 1 for one in found)
+            forced += sum(one.forced for one in found)
+            written.add([_line(one, aligned=manner.align) for one in found])
     seconds = time.perf_counter() - began
     return TranslateResult(
         model=str(model), texts=written.lines, continued=written.before, cut=cut, forced=forced, seconds=seconds,
@@ -205,8 +190,3 @@ def _lines(source: Path) -> Iterator[str]:
             what = "is too long" if line is None else "has bytes that are not in the file's encoding"
             raise InputError(f"{source}:{number}", f"{what}; mend or leave out this line")
         yield line
-
-
-def _count(source: Path) -> int:
-    with open(source, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

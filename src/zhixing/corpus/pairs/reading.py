@@ -22,10 +22,10 @@ from typing import Any, Literal
 from zhixing.corpus import fetch, tables
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.encoding import BROKEN, broken, decode, lines
-from zhixing.corpus.opening import Peeked, Unpacked, opened
 from zhixing.corpus.pairs.pair import LANGUAGE, Pair, TagColumns
 from zhixing.corpus.pairs.shift import first_shift
 from zhixing.corpus.sources import PACKED, STDIN, kind, packing_of
+from zhixing.corpus.streams import Peeked, Unpacked, opened
 from zhixing.errors import InputError, MissingPackage, SettingError
 from zhixing.files import reason
 

@@ -22,17 +22,17 @@ from typing import Literal
 
 import safetensors.torch
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
 from zhixing.decode.beam import BeamSettings, Hypothesis
-from zhixing.errors import ArtifactError, InputError, UserError
+from zhixing.errors import ArtifactError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.artifact import TASK, WEIGHTS, objective_of, read_task
 from zhixing.tasks.translation import engines
 from zhixing.tasks.translation.alignment import Link, attention, links, moved
 from zhixing.tasks.translation.engines import CTranslate2
@@ -43,7 +43,7 @@ from zhixing.tasks.translation.sentences import cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS, RECIPE = "task.json", "model.safetensors", "recipe.json"
+RECIPE = "recipe.json"
 TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05}
 """By how much the score of a golden translation may differ from machine to machine: int8 products are rounded by the processor's rules."""
 _UNSPACED = ("zh", "ja", "th")
@@ -127,13 +127,8 @@ class Translator:
         open_folder(path, "export" if exported else "run", verify=[settings, SOURCE_TOKENIZER, TARGET_TOKENIZER])
         if not exported and not is_translator(path):
             raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
-        if not (path / TASK).is_file():
-            raise ArtifactError(path, "has not finished training; the command that began it continues it")
+        task = read_task(path, Task)
         recipe = resolve(TranslateRecipe, read_json(path / settings))
-        try:
-            task = Task.model_validate(read_json(path / TASK))
-        except (ValidationError, InputError):
-            raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
         tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
         weights = path / (engines.WEIGHTS if exported else WEIGHTS)
         if not weights.is_file() or sha256(weights) != task.weights:
@@ -237,10 +232,7 @@ def is_export(path: Path) -> bool:
 
 def is_translator(path: Path) -> bool:
     """Whether a run folder is one of translation, finished or not."""
-    try:
-        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file())
-    except (InputError, KeyError, TypeError):
-        return False
+    return objective_of(path) == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file()
 
 
 def write(
