@@ -14,6 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from measure import record
+
 from zhixing.corpus.pairs import Pair, PairSettings, examine, read
 
 LANGUAGES = ("en", "zh")
@@ -57,7 +59,9 @@ def planted(pairs: list[Pair], held_out: list[Pair], draw: random.Random) -> tup
         run = range(start, start + 6)
         if taken & {place + 1 for place in run}:
             continue
-        targets = [changed[place].target for place in run]
+        sources, targets = [changed[place].source for place in run], [changed[place].target for place in run]
+        if len({*sources}) < len(run) or len({*targets}) < len(run):  # a translation of the same sentence is no fault
+            continue
         for place, target in zip(run, [targets[-1], *targets[:-1]], strict=True):
             changed[place] = replace(changed[place], target=target)
         kinds["alignment"] |= {place + 1 for place in run}
@@ -83,8 +87,8 @@ def main() -> None:
         found = examine(changed, LANGUAGES, settings.model_copy(update={"alignment": True}), held_out)
         seconds = time.perf_counter() - began
         by_kind: dict[str, set[int]] = {}
-        for record in found.dropped:
-            by_kind.setdefault(record["kind"], set()).add(record["line"])
+        for dropped in found.dropped:
+            by_kind.setdefault(dropped["kind"], set()).add(dropped["line"])
         anything = set().union(*by_kind.values())
         bad = set().union(*kinds.values())
         result[name] = {
