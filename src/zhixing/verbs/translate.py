@@ -151,7 +151,7 @@ def _file(translator: Translator, manner: Manner, model: Path, source: Path, out
 
     piped = str(source) == STDIN
     if not piped and not source.is_file():
-        raise InputError(source, "no such file")
+        raise InputError(source, "is a folder; name a text file" if source.is_dir() else "no such file")
     request = {
         "model": translator.fingerprint, "in": str(source.absolute()), "manner": _told(manner),
         "to": translator.to, "domain": domain,

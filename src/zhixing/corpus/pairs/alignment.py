@@ -13,8 +13,8 @@
    (Elkan and Noto 2008, "Learning Classifiers from Only Positive and Unlabeled Data"). e is how often pairs look as the worse half of the
    random ones do.
 4. Lines slip in runs, and a run says more than a line does. The state of a hidden Markov chain is how many lines further on the source of a
-   target stands: none, up to two in either direction, or nowhere. A pair is doubtful when it is less probable than not, all lines before
-   and behind it considered (Rabiner 1989, "A Tutorial on Hidden Markov Models"), that its target's source is its own.
+   target stands: none, up to two in either direction, or nowhere. A pair is doubtful when, all lines before and behind it considered
+   (forward-backward; Rabiner 1989, "A Tutorial on Hidden Markov Models"), it is not probable enough that its target's source is its own.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ SLIP = 1e-3
 """How probable it is that lines begin to slip at a given one."""
 STAY, BACK = 0.8, 0.1
 """How probable it is that slipped lines stay so, and that they are right again."""
-LOST, FOUND = 0.3, 0.6
-"""How probable it is that the target behind one without a source has none either, and that it has its own."""
-SHARES = (1e-3, 0.3)
+LOST, FOUND = 0.3, 0.4
+"""How probable it is that the target behind one without a source has none either, and that it has its own; else lines have slipped, which
+they do where one was put in."""
+SURE = 0.7
+"""How probable it has to be that a pair is one: to lose a true one costs less than to learn from a wrong one."""
+SHARES = (5e-3, 0.3)
 """Least and greatest share of pairs that is taken for wrong."""
 
 _WORD = re.compile(r"\d+|[^\W\d_]+")
@@ -75,7 +78,7 @@ def doubtful(pairs: Sequence[Pair]) -> NDArray[np.bool_] | None:
     odds = np.stack([judge(corpus.seen((every + offset) % count, every)) for offset in OFFSETS] + [np.zeros(count)], axis=1)
     least = np.log(share / 10)  # as sure as one may be that a pair is none
     odds[:, :-1] = np.log(np.maximum(np.exp(odds[:, :-1]) - share, np.exp(least))) - np.log1p(-share)
-    return np.asarray(_posterior(odds, _moves(share))[:, 0] < 0.5)
+    return np.asarray(_posterior(odds, _moves(share))[:, 0] < SURE)
 
 
 class _Corpus:
