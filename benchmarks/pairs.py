@@ -3,8 +3,8 @@
     python benchmarks/pairs.py ../shared/data/mt_en_zh --pairs 10000
 
 One pair in a hundred each is made blank, shifted against its neighbours, swapped, copied, put into another script, or replaced by a
-held-out pair with a word changed. Precision is a lower bound: what is left out and was not planted may be wrong in the corpus itself, and
-some of it is printed. The result, with the machine it ran on, goes to benchmarks/results/.
+held-out pair with a word changed. What is left out and was not planted may be wrong in the corpus itself: some of it is printed, to
+be looked at. The result, with the machine it ran on, goes to benchmarks/results/.
 """
 
 from __future__ import annotations
