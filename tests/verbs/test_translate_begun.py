@@ -17,6 +17,7 @@ from zhixing.files import read_json, sha256
 from zhixing.objectives import with_marks
 from zhixing.pairs import Pairs
 from zhixing.tasks.translation import synthetic
+from zhixing.tasks.translation.search import Manner
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
@@ -105,6 +106,25 @@ def test_an_m2m100_folder_keeps_its_marks_of_languages(place):
     with pytest.raises(ArtifactError, match="knows no language fr"):
         train(place, "no", BASED, base=folder, target_language="fr")
     assert not (place / "no").exists()
+
+
+def test_nllbs_older_order_of_marks_is_kept(place):
+    folder = m2m100_folder(place / "nllb", ("eng_Latn", "zho_Hans", "deu_Latn"), behind=True)
+    train(place, "behind", {**STILL, "vocabulary.dropout": 0.1}, base=folder)
+    run, found = place / "behind", pretrained.load(folder)
+    words = found.tokenizer
+    written = Pairs.open(run / "pairs", "train")
+    assert {tuple(words.pieces(written.source(n)[-2:])) for n in range(len(written))} == {("</s>", "eng_Latn")}
+    settings = BeamSettings(beams=1, first=(words.need(["zho_Hans"]),), banned=(words.pad,), ratio=3.0)
+    search = BeamSearch(found.model, settings, begin=words.end, end=words.end, pad=words.pad)
+    expected = search([[*words.encode(text), words.end, words.need(["eng_Latn"])] for text in TEXTS])
+    translator = zx.Translator.open(run)
+    assert [one.text for one in translator(TEXTS)] == [words.decode(one[0].tokens).strip() for one in expected]
+    links = translator(["red cat"], Manner(translator.recipe.decode, align=True))[0].links
+    assert {"red cat"[slice(*one.source)] for one in links} <= {"red", "cat"}
+    zx.export(run, to="hf", out=place / "behind-hf")
+    again = pretrained.load(place / "behind-hf")
+    assert again.behind and again.source_tokenizer.encode("red cat") == words.encode("red cat")
 
 
 def pretrained_run(folder, objective, width):

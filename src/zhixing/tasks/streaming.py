@@ -36,7 +36,7 @@ def streamed(
     same: dict[str, Any] | None = None
     if str(source) != STDIN:
         if not source.is_file():
-            raise InputError(source, "no such file")
+            raise InputError(source, "is a folder; name a file" if source.is_dir() else "no such file")
         found = source.stat()
         same = {**request, "in": str(source.absolute()), "bytes": found.st_size, "changed": found.st_mtime_ns}
     with resumed(out, same, unit) as written:

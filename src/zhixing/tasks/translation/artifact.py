@@ -112,8 +112,7 @@ class Translator:
         self.recipe, self.task, self.device = recipe, task, device
         self.marks = task.marks or Marks.plain((task.source_language, task.target_language), self.source, self.target)
         self.to = task.target_language
-        tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
-        self.search = Search(self.engine, self.source, self.target, task.context, self.marks.start, *tags)
+        self.search = self._searching(None)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
@@ -186,16 +185,21 @@ class Translator:
         ids, said = self.search.ids(pieces), [hypotheses[0].tokens for hypotheses in found]
         weights = attention(self.model, ids, said, begin=self.marks.start, pad=self.source.pad)
         both = self.source, self.target
-        tags = len(self.search.before)
-        return [links(matrix[:, tags:], row[tags:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
+        first, behind = len(self.search.before), 1 + len(self.search.after)
+        return [links(matrix[:, first:], row[first:-behind], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
 
     def speaking(self, to: str | None, domain: str | None = None) -> Translator:
         """The same model, asked for another language, or for a kind of text. Raises `SettingError` for one that was not trained."""
         other = copy(self)
         other.to = to or self.to
-        tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
-        other.search = Search(self.engine, self.source, self.target, self.task.context, self.marks.start, *tags)
+        other.search = other._searching(domain)
         return other
+
+    def _searching(self, domain: str | None) -> Search:
+        marks, language = self.marks, self.task.source_language
+        before, first = marks.before_source((language, self.to), domain), marks.before_target(self.to)
+        after = marks.after_source(language)
+        return Search(self.engine, self.source, self.target, self.task.context, marks.start, before, first, after)
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on, and its lines kept: as many empty ones, as far indented."""

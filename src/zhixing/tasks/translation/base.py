@@ -104,7 +104,7 @@ def _elsewhere(path: Path, languages: tuple[str, str]) -> Base:
     begin = found.tokenizer.end if found.begin is None else found.begin
     decoding = {f"decode.{name}": value for name, value in found.decoding.items() if name != "first"}
     settings = {**settings_of(model), "vocabulary.joint": joint, "objective.context": min(found.context, CONTEXT), **decoding}
-    marks = Marks(languages=languages, rows=rows, start=begin)
+    marks = Marks(languages=languages, rows=rows, start=begin, behind=found.behind)
     source = found.tokenizer if found.source_tokenizer.fingerprint == found.tokenizer.fingerprint else found.source_tokenizer
     return Base(settings, source, found.tokenizer, marks, True, lambda new: _copied(new, model))
 

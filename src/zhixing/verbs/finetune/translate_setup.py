@@ -143,7 +143,9 @@ def material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]]
     say("reading and examining the pairs")
     items = _read(wish.data, wish.targets, wish)
     if wish.valid is not None:
-        held_out = [pair for pair in _read(wish.valid, (), wish) if isinstance(pair, Pair)]
+        held_out = [p for p in _read(wish.valid, (), wish) if isinstance(p, Pair) and p.source.strip() and p.target.strip()]
+        if not held_out:
+            raise InputError(", ".join(wish.valid), "holds no pair with two sides")
         return examine(items, wish.languages, recipe.pairs, held_out), held_out
     everything: list[Pair | Dropped] = list(items)
     pairs = [item for item in everything if isinstance(item, Pair)]
