@@ -290,7 +290,7 @@ USES = {
     "domain-nobody": (["translate", "finished", "--text", "red", "--domain", "law"], "= law is no domain that was trained"),
     "in-is-out": (["translate", "finished", "--in", "in.txt", "--out", "in.txt"], "in.txt exists already"),
     "in-is-a-folder": (["translate", "finished", "--in", "folder", "--out", "o.txt"], "folder: is a folder"),
-    "no-out": (["translate", "finished", "--in", "in.txt"], "setting out: is needed"),
+    "out-without-in": (["translate", "finished", "--text", "red", "--out", "o.txt"], "setting out: goes with --in"),
     "weights-for-run": (["translate", "finished/model.safetensors", "--text", "red"], "no such run folder"),
     "test-empty": (["evaluate", "finished", "--data", "empty.txt"], "empty.txt: holds no sentence pair"),
     "test-of-a-header": (["evaluate", "finished", "--data", "header.tsv"], "header.tsv: holds no sentence pair"),
