@@ -199,7 +199,7 @@ def read_recipe(run: Path) -> Recipe:
     if not isinstance(tree, dict):
         raise ArtifactError(run / "config.json", "holds no settings")
     if isinstance(tree.get("objective"), dict) and tree["objective"].get("kind") == "seq2seq":
-        raise ArtifactError(run, "is a translator, and a language model is needed here; two translators are compared by zhixing score")
+        raise ArtifactError(run, "is a translator, and a language model is needed here")
     return resolve(Recipe, tree)
 
 
