@@ -190,7 +190,7 @@ def _start(wish: Wish, material: Material) -> Start:
         recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
         if wish.vectors is not None:
             return from_vectors(wish.vectors, material.train, recipe, wish.chosen)
-        return from_scratch(material.train, recipe)
+        return from_scratch(material.train, recipe, wish.chosen)
     return from_base(Path(wish.base), wish.chosen)
 
 
