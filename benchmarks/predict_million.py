@@ -25,29 +25,7 @@ from pathlib import Path
 
 from measure import record
 
-WORDS = [
-    "the",
-    "film",
-    "plot",
-    "was",
-    "an",
-    "actor",
-    "who",
-    "played",
-    "no",
-    "scene",
-    "with",
-    "music",
-    "but",
-    "its",
-    "ending",
-    "came",
-    "too",
-    "late",
-    "and",
-    "we",
-    "left",
-]
+WORDS = ["the", "film", "plot", "was", "an", "actor", "who", "played", "no", "scene", "with", "music", "but", "its", "ending", "late"]
 CHINESE = "电影故事演员镜头音乐结尾笑话城市孩子河流信件夜晚喜欢讨厌好看难看真的非常有点"
 SMALL = ["model.kind=bag", "model.width=16", "model.buckets=1024", "train.steps=60", "tokenizer.kind=word"]
 EVERY = 0.1

@@ -24,7 +24,9 @@ class Hub:
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Repositories that answer with a status and an error code of the hub's."""
     breaks: dict[str, int] = field(default_factory=dict)
-    """By the name of a file: how many answers of it are to break off after their first half."""
+    """By the name of a file: how many answers of it are to break off at its middle."""
+    down: bool = False
+    """Whether connections are closed without an answer."""
     asked: list[str] = field(default_factory=list)
 
     def put(self, name: str, folder: Path) -> None:
@@ -72,6 +74,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, posted: object = None, *, body: bool = True) -> None:
         split = urllib.parse.urlsplit(self.path)
         path = urllib.parse.unquote(split.path)
+        if path == "/switch" and isinstance(posted, dict):  # by a test, from another process
+            vars(self.hub).update(posted)
+            self._json({})
+            return
+        if self.hub.down:
+            self.close_connection = True
+            return
         self.hub.asked.append(
             f"{self.command} {self.path} {self.headers.get('Range') or ''} {json.dumps(posted) if posted else ''}".strip()
         )
@@ -150,7 +159,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.hub.breaks.get(inside, 0) > 0:
             self.hub.breaks[inside] -= 1
-            self.wfile.write(part[: len(part) // 2])
+            self.wfile.write(part[: max(0, len(data) // 2 - first)])
             self.wfile.flush()
             time.sleep(0.05)
             self.close_connection = True

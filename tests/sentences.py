@@ -89,11 +89,11 @@ CHINESE = (
 
 
 def texts() -> list[str]:
-    """All of them: forty-one sentences of each language, and nine paragraphs of two to thirteen of them."""
+    """All of them: forty-one sentences of each language, and nine paragraphs of two to twenty-two of them."""
     made = []
     for sentences, between in ((ENGLISH, " "), (CHINESE, "")):
         made += sentences
         for number in range(9):
-            chosen = [sentences[(5 * number + 7 * place) % len(sentences)] for place in range(2 + number + number // 3)]
+            chosen = [sentences[(5 * number + 7 * place) % len(sentences)] for place in range(2 + 2 * number + number // 2)]
             made.append(between.join(chosen))
     return made

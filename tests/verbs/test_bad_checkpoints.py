@@ -7,6 +7,7 @@ import signal
 
 import folders
 import pytest
+import sentences
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
@@ -39,8 +40,8 @@ def place(tmp_path_factory):
         (folder / name).mkdir()
         pretrained.save(folder / name, tiny.model(settings, words.vocabulary, shape=shape), settings, words, CONTEXT)
     folders.marian_folder(folder / "translator")
-    (folder / "text.txt").write_text("\n\n".join(tiny.SENTENCES * 20), encoding="utf-8")
-    zx.prepare([str(folder / "text.txt")], out=folder / "data", tokenizer=folder / "encoder")
+    (folder / "text.txt").write_text("\n".join(sentences.texts()), encoding="utf-8")
+    zx.prepare([str(folder / "text.txt")], out=folder / "data", tokenizer=folder / "encoder", settings={"read.document": "line"})
     (folder / "labels.tsv").write_text("".join(f"film {n} was {w}\t{w}\n" for n in range(20) for w in ("good", "bad")), encoding="utf-8")
     lines = [
         {"id": n, "question": "which?", "context": f"it is number {n} here", "answers": {"text": [str(n)], "answer_start": [13]}}

@@ -127,11 +127,13 @@ def _client(name: str, what: str) -> Any:
     """The hub's client. Raises as `_lacking` says."""
     try:
         import huggingface_hub
+        from huggingface_hub import constants
+        from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise _lacking("huggingface_hub", name, what) from None
     if not sys.stderr.isatty():  # its bars would fill a log
-        huggingface_hub.utils.disable_progress_bars()
-    say(f"{name}: asking {huggingface_hub.constants.ENDPOINT}")
+        disable_progress_bars()
+    say(f"{name}: asking {constants.ENDPOINT}")
     return huggingface_hub
 
 
