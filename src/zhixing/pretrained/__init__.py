@@ -88,11 +88,18 @@ def load(source: Path | str) -> Pretrained:
         return _open_pair(found, model.float().eval(), folder)
     tokenizer = Tokenizer.adopt(folder)
     if tokenizer.vocabulary > found.vocabulary:
-        raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {found.vocabulary}")
+        raise _foreign(folder, tokenizer, found.vocabulary)
     if tokenizer.vocabulary < USED * found.vocabulary:
         less = f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows {found.vocabulary}"
         warn(f"{folder}: {less}; is it the one that the model was trained with?")
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
+
+
+def _foreign(folder: Path, tokenizer: Tokenizer, size: int) -> ArtifactError:
+    what = (
+        f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}; put the tokenizer there that came with the weights"
+    )
+    return ArtifactError(folder, what)
 
 
 def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
@@ -100,7 +107,7 @@ def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
     source, target = marian.tokenizers(folder)
     for tokenizer, size in ((source, found.source_vocabulary or found.vocabulary), (target, found.vocabulary)):
         if tokenizer.vocabulary > size:
-            raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}")
+            raise _foreign(folder, tokenizer, size)
     begin, decoding = marian.decoding(folder)
     begin = target.end if begin is None else begin
     return Pretrained(found.architecture, model, target, found.context, source_tokenizer=source, begin=begin, decoding=decoding)
