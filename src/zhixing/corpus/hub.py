@@ -148,7 +148,8 @@ def _failure(name: str, what: str, error: Exception) -> ZhixingError:
     from huggingface_hub import constants, errors
 
     chain = list(_chain(error))
-    at, path = constants.ENDPOINT, name.removeprefix(PREFIX).partition(":")[0]
+    path = name.removeprefix(PREFIX).partition(":")[0]
+    at = path if Path(path).is_dir() else constants.ENDPOINT
     elsewhere = "" if name.startswith(PREFIX) else "no such file or folder, and "
 
     def among(*kinds: type[BaseException]) -> Any:
@@ -161,6 +162,8 @@ def _failure(name: str, what: str, error: Exception) -> ZhixingError:
             return ZhixingError(
                 f"{name}: cannot be kept in {one.filename or constants.HF_HOME} ({one.strerror}); HF_HOME names another place"
             )
+    if among(errors.HFValidationError):
+        return InputError(name, "is no folder, and no id of the hub: owner/name, of a data set owner/name[:config][:split]")
     if among(errors.GatedRepoError):
         return InputError(
             name, f"is gated: ask for access at {at}/{'datasets/' * (what != 'model')}{path}, then set HF_TOKEN to your token"
