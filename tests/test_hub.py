@@ -157,7 +157,7 @@ def test_models(served, settings, tmp_path):
         "tiny/gated": (2, f"tiny/gated: is gated: ask for access at {server.url}/tiny/gated, then set HF_TOKEN"),
         "tiny/closed": (1, f"{server.url} answers 401; set HF_TOKEN to a token that may read it"),
         "tiny/ill": (1, f"{server.url} answers 500; try again later"),
-        "bert-base-chinese": (2, "bert-base-chinese: no such folder; a model of the Hugging Face hub is written owner/name"),
+        "bert-base-chinese": (2, "no such folder; check the path (a model of the Hugging Face hub is written owner/name)"),
         "tiny/fragile": (1, f"{server.url} cannot be reached, or breaks off"),
     }
     bad = [["export", name, "--out", tmp_path / "bad"] for name in cases]

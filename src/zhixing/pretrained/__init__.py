@@ -199,4 +199,4 @@ def locate(source: Path | str) -> Path:
         return fetch.fetch(str(source))
     if hub.is_model(str(source)):
         return hub.model(str(source))
-    raise ArtifactError(source, "no such folder; a model of the Hugging Face hub is written owner/name")
+    raise ArtifactError(source, "no such folder; check the path (a model of the Hugging Face hub is written owner/name)")
