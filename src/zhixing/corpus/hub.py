@@ -19,12 +19,13 @@ import errno
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zhixing.console import say
+from zhixing.console import say, warn
 from zhixing.corpus.sources import kind
 from zhixing.errors import InputError, MissingPackage, ZhixingError
 
@@ -75,10 +76,17 @@ def model(name: str) -> Path:
     snapshot = _client(name, "model").snapshot_download
 
     def fetched(*patterns: str) -> Path:
+        wanted = {"allow_patterns": [*OTHER_PARTS, *patterns], "ignore_patterns": ["*/*"]}
         try:
-            return Path(snapshot(name, allow_patterns=[*OTHER_PARTS, *patterns], ignore_patterns=["*/*"]))
+            return Path(snapshot(name, **wanted))
         except Exception as error:  # the client's own errors have no common base
-            raise _failure(name, "model", error) from error
+            failure = _failure(name, "model", error)
+            if not isinstance(failure, InputError):  # of what is no answer of the hub, the client itself overlooks but a few kinds
+                with suppress(Exception):
+                    kept = Path(snapshot(name, local_files_only=True, **wanted))
+                    warn(f"{failure}; going on with what is kept")
+                    return kept
+            raise failure from error
 
     folder = fetched(*WEIGHTS)
     if not any(folder.glob("*.safetensors")):
