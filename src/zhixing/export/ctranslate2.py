@@ -22,8 +22,9 @@ from zhixing.metrics import translation
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.nn.positions import sinusoids
+from zhixing.tasks.artifact import TASK
 from zhixing.tasks.translation import engines
-from zhixing.tasks.translation.artifact import RECIPE, TASK, Golden, Translator
+from zhixing.tasks.translation.artifact import RECIPE, Golden, Translator
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER
 
 Quantization = Literal["float32", "int8"]

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from zhixing.models import Architecture
     from zhixing.objectives import Objective
-    from zhixing.tasks.material import Material
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start
+    from zhixing.tasks.classify.material import Material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start
     from zhixing.train.loop import State, TrainSettings
     from zhixing.train.schedule import ScheduleSettings
     from zhixing.verbs.finetune.classify import Wish
@@ -43,11 +44,22 @@ NEW: dict[str, Any] = {
     "optim.table_rate": 1e-3,
     "optim.vector_rate": 1e-3,
     "optim.weight_decay": 0.05,
-    "objective.epochs": 8.0,
+    "objective.epochs": 6.0,
     "model.dropout": 0.2,
     "schedule.kind": "linear",
 }
 """For a model that knows nothing."""
+_TRANSFORMER: dict[str, Any] = {"model.layers": 2, "model.width": 192, "model.heads": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "bag": {"model.dropout": 0.0, "optim.table_rate": 2e-3, "optim.weight_decay": 1.0},
+    "cnn": {"model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 256},
+    "rnn": {"model.layers": 1, "model.width": 192},
+    **dict.fromkeys(("bert", "modernbert", "gpt2", "llama"), _TRANSFORMER),
+}
+"""New models of each kind that learn from thousands of texts in a minute or two: one layer of convolutions as Kim (2014) has it, fastText's
+rates, small recurrent models and transformers. Larger ones learn the texts by heart."""
+OF_CHARACTERS: dict[str, dict[str, Any]] = {"bag": {"model.ngrams": 3}, "cnn": {"model.windows": [2, 3, 4]}}
+"""Where tokens are characters, which Chinese words have two or three of."""
 MOST = {True: 10.0, False: 40.0}
 """Epochs that minutes are spent on at most, pre-trained or not: what comes after no longer helps."""
 FINISH = 0.08
@@ -56,10 +68,11 @@ FINISH = 0.08
 
 def derive(wish: Wish, start: Start, material: Material, device: torch.device) -> dict[str, Any]:
     """Settings by dotted names, for what the user has not set."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     known = start.base is not None
-    derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
+    usual = PRETRAINED if known else {**NEW, **_of_kind(wish, start)}
+    derived: dict[str, Any] = {"train.batch": BATCH, "train.compile": False, **usual, **start.settings}
     if wish.chosen.get("lora.rank"):
         derived |= LORA
     derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
@@ -77,16 +90,28 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     else:
         draft = resolve(ClassifyRecipe, wish.chosen, {**derived, "schedule.warmup": 0})
         state, objective = _beginning(draft, start, material, device)
-        first, each = trial(state, objective, draft.train, draft.schedule, device)
-        left = wish.minutes * 60 * (1 - FINISH) - first
-        steps = max(1, min(int(left / each), math.ceil(MOST[known] * per_epoch)))
-        say(f"{each:.3g} s a step of {draft.train.batch} texts: {steps} steps, {steps / per_epoch:.1f} epochs")
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(steps - 1, max(1, steps // 10))
-    derived["train.validate_every"] = max(1, math.ceil(min(per_epoch, steps) / 2))
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+        timed = trial(state, objective, draft.train, draft.schedule, device)
+        steps = affordable(wish.minutes, timed, per_epoch, MOST[known], f"{draft.train.batch} texts")
+    return derived | paced(steps, min(steps - 1, max(1, steps // 10)), math.ceil(min(per_epoch, steps) / 2))
+
+
+def affordable(minutes: float, timed: tuple[float, float], per_epoch: int, epochs: float, batch: str) -> int:
+    """Steps that fit into the minutes, `timed` being what `trial` has measured; no more than so many epochs of them."""
+    first, each = timed
+    steps = max(1, min(int((minutes * 60 * (1 - FINISH) - first) / each), math.ceil(epochs * per_epoch)))
+    say(f"{each:.3g} s a step of {batch}: {steps} steps, {steps / per_epoch:.1f} epochs")
+    return steps
+
+
+def paced(steps: int, warmup: int, validate_every: int) -> dict[str, Any]:
+    """The settings of a training of so many steps: how often is validated and saved in it."""
+    return {
+        "train.steps": steps,
+        "schedule.warmup": warmup,
+        "train.validate_every": max(1, validate_every),
+        "train.save_every": max(1, min(steps, 500)),
+        "train.keep_last": 1,
+    }
 
 
 def embeddings(model: nn.Module) -> list[str]:
@@ -98,16 +123,30 @@ def embeddings(model: nn.Module) -> list[str]:
 
 def _has_dropout(wish: Wish) -> bool:
     """Whether the new model's architecture can drop."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    return "dropout" in type(_new_model(wish)).model_fields
 
-    kind = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
-    return "dropout" in type(kind).model_fields
+
+def _new_model(wish: Wish) -> Architecture:
+    """The new model that is asked for, as far as it is."""
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+
+    return resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
+
+
+def _of_kind(wish: Wish, start: Start) -> dict[str, Any]:
+    """Settings of a new model that depend on its kind and its tokens."""
+    from zhixing.train.size import fitting_heads
+
+    kind = _new_model(wish).kind
+    taken = {"model.kind": kind, **start.settings, **wish.chosen}
+    characters = taken.get("tokenizer.kind") == "char"
+    return {**KINDS[kind], **(OF_CHARACTERS.get(kind, {}) if characters else {}), **fitting_heads(taken)}
 
 
 def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:
     """A training that is thrown away."""
-    from zhixing.tasks.classify import Classification
-    from zhixing.tasks.start import begin
+    from zhixing.tasks.classify.objective import Classification
+    from zhixing.tasks.classify.start import begin
 
     objective = Classification(
         material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired
