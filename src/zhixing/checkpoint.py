@@ -157,7 +157,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
     """
     path, target = Path(path), devices.pick(device)
-    if not path.exists() and pretrained.is_name(str(path)):
+    if not path.exists():
         path = pretrained.locate(path)
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)

@@ -41,7 +41,7 @@ class GenerateResult(Result):
 
 
 def generate(
-    model: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    model: Annotated[Path, "A run folder, a Hugging Face folder, or a hub id."],
     *,
     prompt: Annotated[list[str] | str, "Text to continue; may be given several times. Empty: begin a new document."] = "",
     samples: Annotated[int, "Continuations of each prompt, drawn together."] = 1,

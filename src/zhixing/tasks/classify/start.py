@@ -65,7 +65,7 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
         return Start(opened.tokenizer, opened.task.shape, settings_of(model), model, opened.fingerprint)
     loaded = open_model(base, "cpu")
     if not isinstance(loaded.model, DecoderModel | EncoderModel):
-        raise ArtifactError(base, "is an encoder-decoder, which cannot be made a classifier; encoders and decoders can")
+        raise ArtifactError(base, "is an encoder-decoder; texts are classified by an encoder or a decoder, and answers found by an encoder")
     return Start(loaded.tokenizer, loaded.model.shape, settings_of(loaded.model), loaded.model, loaded.fingerprint)
 
 

@@ -93,9 +93,12 @@ class AnswerRunResult(Result):
 
 def answer(
     *,
-    data: Annotated[list[str], "Questions with answers: JSON in the form of SQuAD or CMRC, JSON lines."],
+    data: Annotated[list[str], "Questions with answers: JSON in the form of SQuAD or CMRC, JSON lines, a hub id."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
-    base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new encoder of model.kind."] = None,
+    base: Annotated[
+        str | None,
+        "What to start from: minilm, a run, a Hugging Face folder, a hub id (see get --help). Default: a new encoder of model.kind.",
+    ] = None,
     valid: Annotated[list[str] | None, "Validation questions. Default: a tenth of the data, whole articles or texts."] = None,
     minutes: Annotated[float | None, "Minutes that training may take. Default: objective.epochs decide."] = None,
     metric: Annotated[str, "What decides which weights are best: answer_f1, exact_match, valid_loss."] = "answer_f1",

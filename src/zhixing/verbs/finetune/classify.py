@@ -76,9 +76,12 @@ class ClassifyResult(Result):
 
 def classify(
     *,
-    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, a hub id."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
-    base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new model of model.kind."] = None,
+    base: Annotated[
+        str | None,
+        "What to start from: minilm, a run, a Hugging Face folder, a hub id (see get --help). Default: a new model of model.kind.",
+    ] = None,
     vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for a new model's embedding to start from."] = None,
     valid: Annotated[list[str] | None, "Validation texts. Default: a tenth of each class of the data."] = None,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,

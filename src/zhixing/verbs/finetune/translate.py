@@ -79,7 +79,7 @@ class TranslateResult(Result):
 
 def translate(
     *,
-    data: Annotated[list[str], "Pairs: tsv, csv, jsonl, parquet, tmx, po, mo, a corpus by name, or PREFIX of PREFIX.en and PREFIX.zh."],
+    data: Annotated[list[str], "Pairs: tsv, csv, jsonl, parquet, tmx, po, mo, a corpus by name, a hub id, PREFIX of PREFIX.en, PREFIX.zh."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
     target: Annotated[list[str] | None, "Files of translations, line by line, where --data are files of sources."] = None,
     source_language: Annotated[str, "Code of the language to translate from."] = "en",
@@ -90,7 +90,9 @@ def translate(
     domain_column: Annotated[str | None, "Column of what kind of text a pair is; sources are tagged with it."] = None,
     source_language_column: Annotated[str | None, "Column of the language of the source, for data in several."] = None,
     target_language_column: Annotated[str | None, "Column of the language of the target; sources are tagged with it."] = None,
-    base: Annotated[Path | None, "What to start from: a Marian, M2M100 or NLLB folder, a translator, or another run of that shape."] = None,
+    base: Annotated[
+        Path | None, "What to start from: a Marian, M2M100 or NLLB folder or hub id, a translator, or another run of that shape."
+    ] = None,
     base_encoder: Annotated[Path | None, "A run whose weights the encoder starts from; its vocabulary is that of the sources."] = None,
     base_decoder: Annotated[Path | None, "A run whose weights the decoder starts from; its vocabulary is that of the targets."] = None,
     monolingual: Annotated[
