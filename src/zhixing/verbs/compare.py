@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import ArtifactError, InputError
 
 
@@ -46,7 +46,7 @@ def compare(
     b: Annotated[Path, "The one to compare it with."],
     *,
     data: Annotated[
-        list[str] | None,
+        list[str] | str | None,
         "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions, for translators sentence "
         "pairs. Default for language models: what both were validated on.",
     ] = None,
@@ -77,6 +77,8 @@ def compare(
     from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.tasks.translation.artifact import is_export, is_translator
     from zhixing.verbs.evaluate import check_window, default_texts
+
+    data = several(data)
 
     if any(is_classifier(Path(path)) for path in (a, b)):
         return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import InputError
 from zhixing.files import refuse_existing, writing
 
@@ -47,7 +47,8 @@ class GetResult(Result):
 
 def get(
     names: Annotated[
-        list[str] | None, "Names of the catalogue, https://..., or owner/name[:config][:split] of the Hugging Face hub; none: list it."
+        list[str] | str | None,
+        "Names of the catalogue, https://..., or owner/name[:config][:split] of the Hugging Face hub; none: list it.",
     ] = None,
     *,
     out: Annotated[Path | None, "Also copy each into this folder."] = None,
@@ -60,6 +61,8 @@ def get(
     Raises `InputError` for an unknown name, `ZhixingError` when one cannot be had, `ArtifactError` when a copy is there already.
     """
     from zhixing.corpus import catalog, fetch
+
+    names = several(names)
 
     for name in names or ():
         if catalog.find(name) is None and not fetch.remote(name):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
 from zhixing.files import human_bytes, read_json, sole_user, write_json
@@ -103,9 +103,11 @@ class ClassifyLadderResult(Result):
 
 def classify(
     *,
-    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    data: Annotated[
+        list[str] | str, "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."
+    ],
     out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
-    test: Annotated[list[str] | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
+    test: Annotated[list[str] | str | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
     base: Annotated[
         str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, for texts not in Chinese."
     ] = None,
@@ -115,7 +117,8 @@ def classify(
     minutes: Annotated[float | None, "Minutes that each rung may train. Default: objective.epochs decide."] = None,
     folds: Annotated[int, "Cross-validate: each rung trains so many times, each time tested on another part of the data."] = 1,
     rungs: Annotated[
-        list[str] | None, "Which kinds, as in linear,cnn: majority, linear, fasttext, cnn, lstm, transformer, pretrained. Default: all."
+        list[str] | str | None,
+        "Which kinds, as in linear,cnn: majority, linear, fasttext, cnn, lstm, transformer, pretrained. Default: all.",
     ] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
@@ -129,6 +132,8 @@ def classify(
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.splits import deal
+
+    data, test, rungs = several(data), several(test), several(rungs)
 
     chosen, out = gather(config, settings), Path(out)
     wanted = wanted_of(rungs, RUNGS)
