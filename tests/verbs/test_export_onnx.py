@@ -1,6 +1,7 @@
 """Models as ONNX graphs: onnxruntime, called by itself, computes what they compute; translations are ours; what differs is not written."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ import zhixing as zx
 from zhixing import pretrained
 from zhixing.corpus.labelled import Example
 from zhixing.errors import ArtifactError, MissingPackage, SettingError, UserError, ZhixingError
+from zhixing.export import onnx as writer
 from zhixing.files import new_folder, write_json
 from zhixing.models import BertSettings, GPT2Settings, LlamaSettings, MarianSettings, RNNSettings
 from zhixing.tasks import artifact
@@ -108,10 +110,21 @@ def test_a_translation_does_not_depend_on_its_batch_mates(both):
     assert theirs(TEXTS[::-1]) == together[::-1]
 
 
+@pytest.fixture
+def made_before(exported, monkeypatch):
+    """The run's graphs are taken from its export instead of being made again, which takes seconds."""
+    monkeypatch.setattr(writer, "_graph", lambda module, inputs, outputs, file: shutil.copy(exported / file.name, file))
+
+
+@pytest.mark.usefixtures("made_before")
 def test_int8_is_judged_by_its_translations(run, exported, tmp_path):
     result = zx.export(run, to="onnx", out=tmp_path / "int8", quantization="int8", tolerance=100)
-    assert (result.to, result.quantization) == ("onnx", "int8") and "ONNX, int8" in "".join(result.lines())
-    assert (tmp_path / "int8/encoder.onnx").stat().st_size < (exported / "encoder.onnx").stat().st_size
+    assert (result.to, result.quantization) == ("onnx", "int8")
+    assert "ONNX, int8" in "".join(result.lines())
+    for name in ("encoder.onnx", "decoder.onnx"):
+        assert (tmp_path / "int8" / name).stat().st_size < 0.8 * (exported / name).stat().st_size
+        kinds = [node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node]
+        assert kinds.count("MatMulNBits") == {"encoder.onnx": 6, "decoder.onnx": 13}[name]  # all matrices, the head's too
     said = zx.Translator.open(tmp_path / "int8")
     assert [said([text])[0] for text in TEXTS[:5]] == said(TEXTS)[:5]
     if (lost := result.own_bleu - result.bleu) > 0:
@@ -120,6 +133,7 @@ def test_int8_is_judged_by_its_translations(run, exported, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["int8"]
 
 
+@pytest.mark.slow
 def test_post_norm_and_one_vocabulary(tmp_path):
     run = translators.write(tmp_path / "run", translators.MARIAN, steps=5, joint=True)
     result = zx.export(run, to="onnx")
@@ -127,14 +141,9 @@ def test_post_norm_and_one_vocabulary(tmp_path):
     agree(zx.Translator.open(run).model, result.folder)
 
 
-def test_a_graph_that_computes_otherwise_is_not_written(run, tmp_path, monkeypatch):
-    from zhixing.export import onnx as writer
-
-    written = writer._graph
-
+def test_a_graph_that_computes_otherwise_is_not_written(run, exported, tmp_path, monkeypatch):
     def tampered(module, inputs, outputs, file):
-        written(module, inputs, outputs, file)
-        graph = onnx.load(file)
+        graph = onnx.load(exported / file.name)
         for weight in graph.graph.initializer:
             if len(weight.dims) == 2:
                 values = onnx.numpy_helper.to_array(weight) * np.float32(1.1)
@@ -157,7 +166,7 @@ def language_model(folder, settings):
     "settings",
     [
         LlamaSettings(layers=2, width=32, heads=4, kv_heads=2, window=5, full_layers=1, qk_norm=False, attention_bias=True),
-        GPT2Settings(layers=1, width=32, heads=2, positions=64),
+        pytest.param(GPT2Settings(layers=1, width=32, heads=2, positions=32), marks=pytest.mark.slow),
     ],
     ids=lambda settings: settings.kind,
 )
@@ -198,7 +207,9 @@ def write_classifier(folder, settings, *, kind, paired, pooling):
     ("settings", "chosen"),
     [
         (BertSettings(layers=1, width=32, heads=2), {"kind": "single", "paired": True, "pooling": "mean"}),
-        (LlamaSettings(layers=1, width=32, heads=2), {"kind": "multi", "paired": False, "pooling": "last"}),
+        pytest.param(
+            LlamaSettings(layers=1, width=32, heads=2), {"kind": "multi", "paired": False, "pooling": "last"}, marks=pytest.mark.slow
+        ),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )

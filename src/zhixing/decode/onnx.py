@@ -102,7 +102,9 @@ class OnnxPair:
             values |= zip(names, read, strict=True)
         for names, seen in zip(self.past, state.layers, strict=True):
             for number, name in enumerate(names):
-                values[name] = seen[number].unflatten(0, rows) if seen else self.decoder.nothing(name, batch=rows[0], beams=rows[1])
+                values[name] = (
+                    seen[number].view(*rows, *seen[number].shape[1:]) if seen else self.decoder.nothing(name, batch=rows[0], beams=rows[1])
+                )
         found = self.decoder(values)
         state.layers = [tuple(found[f"present{name.removeprefix(PAST)}"].flatten(0, 1) for name in names) for names in self.past]
         state.advance(1)

@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +35,7 @@ from zhixing.models.gpt2 import GPT2Settings
 from zhixing.models.llama import LlamaSettings
 from zhixing.models.marian import DecoderTrunk, MarianSettings
 from zhixing.models.rnn import RNNSettings
-from zhixing.models.shapes import DecoderModel, EncoderDecoderModel, Memory
+from zhixing.models.shapes import DecoderModel, EncoderDecoderModel, Memory, Stepped
 from zhixing.nn.state import State
 from zhixing.tasks.artifact import Opened
 from zhixing.tasks.classify import Classifier, Inputs, Targets, pooled, probabilities
@@ -129,13 +131,28 @@ def write_classifier(out: Path, opened: Opened) -> Exported:
 def need() -> None:
     """Raise `MissingPackage` unless the packages that write and compute graphs are there."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             import onnx  # noqa: F401
             import onnxruntime  # noqa: F401
             import onnxscript  # noqa: F401
     except ImportError as error:
         raise MissingPackage(str(error.name).split(".")[0], "onnx", "exporting to ONNX") from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what its libraries have to say of other libraries that they miss, and of open axes that they have found to be equal."""
+    logger, root = logging.getLogger("torch.onnx"), logging.getLogger()
+    before, handlers, level = logger.level, list(root.handlers), root.level
+    logger.setLevel(logging.ERROR)
+    root.addHandler(logging.NullHandler())  # onnxruntime's quantizer sets up everybody's logging, unless that has been done
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+        root.handlers[:], root.level = handlers, level
 
 
 def refuse(difference: float) -> None:
@@ -204,7 +221,7 @@ class _PairDecoder(nn.Module):
         rows = ids.shape
         seen = _Past([tuple(x.flatten(0, 1) for x in layer) for layer in past], memory, source_mask)
         states, _ = self.model.decoder(ids.flatten().unsqueeze(1), None, cast(State, seen))
-        present = [tuple(x.unflatten(0, rows) for x in layer) for layer in seen.layers]
+        present = [tuple(x.view(*rows, *x.shape[1:]) for x in layer) for layer in seen.layers]
         return self.model.head(states).view(*rows, -1), present
 
 
@@ -251,7 +268,7 @@ def _pair(folder: Path, model: EncoderDecoderModel) -> None:
         state = model.start(6)
         for step in range(4):
             model.decode(newest, model.encode(source, mask) if step == 0 else None, state)
-    past = [tuple(x[:, :, : state.longest].unflatten(0, (2, 3)) for x in layer) for layer in state.layers]
+    past = [tuple(x[:, :, : state.longest].reshape(2, 3, x.shape[1], state.longest, -1) for x in layer) for layer in state.layers]
     read: dict[str, Input] = {"source": (source, sentences), "source_mask": (mask, sentences)}
     _graph(_PairEncoder(model), read, _names("memory", state.memory), folder / ENCODER)
     step_inputs: dict[str, Input] = {
@@ -278,8 +295,7 @@ def _graph(module: nn.Module, inputs: dict[str, Input], outputs: list[str], file
             if int(place[0]) == len(layers):
                 layers.append(())
             layers[-1] += (leaf,)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # it says which of our open axes it has found to be equal
+    with _quietly(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(), tuple(examples.values()), dynamo=True, opset_version=OPSET, dynamic_shapes=tuple(shapes.values()),
             input_names=list(inputs), output_names=outputs, verbose=False,
@@ -294,12 +310,18 @@ def _quantize(file: Path) -> None:
     What they are multiplied with is rounded row by row. (`quantize_dynamic` gives all rows of a call one scale, so that a sentence's
     translation would depend on its batch mates.)
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quietly():
         import onnx
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-        quantizer = MatMulNBitsQuantizer(onnx.load(file), bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=4)
+        model = onnx.load(file)
+        matrices = {one.name: one for one in model.graph.initializer}
+        for node in list(model.graph.node):  # a head that is the embedding's matrix, turned: a constant as well
+            if node.op_type == "Transpose" and node.input[0] in matrices:
+                turned = onnx.numpy_helper.to_array(matrices[node.input[0]]).transpose(node.attribute[0].ints)
+                model.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(turned), node.output[0]))
+                model.graph.node.remove(node)
+        quantizer = MatMulNBitsQuantizer(model, bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=4)
         quantizer.process()
         quantizer.model.save_model_to_file(str(file))
 
@@ -319,12 +341,13 @@ def _steps_differ(translator: Translator, theirs: OnnxPair, rows: list[list[int]
     found = BeamSearch(ours, greedy, begin=begin, end=translator.target.end, pad=pads[0])(rows)
     source, mask = padded(rows, pads[0])
     written, seen = padded([[begin, *best.tokens] for [best] in found], pads[1])
-    states, memories = [model.start(len(rows)) for model in (ours, theirs)], [model.encode(source, mask) for model in (ours, theirs)]
+    both: tuple[Stepped, Stepped] = (ours, theirs)
+    states, memories = [model.start(len(rows)) for model in both], [model.encode(source, mask) for model in both]
     worst = 0.0
     for place in range(written.shape[1]):
         logits = []
-        for model, memory, state in zip((ours, theirs), memories, states, strict=True):
-            after, _ = model.decode(written[:, place : place + 1], memory if place == 0 else None, state)  # type: ignore[arg-type]
+        for model, memory, state in zip(both, memories, states, strict=True):
+            after, _ = model.decode(written[:, place : place + 1], memory if place == 0 else None, state)
             logits.append(model.head(after)[:, -1])
         worst = max(worst, _apart(*(x[seen[:, place]] for x in logits)))
     return worst

@@ -29,13 +29,14 @@ from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
 from zhixing.decode.beam import BeamSettings, Hypothesis
+from zhixing.decode.onnx import OnnxPair
 from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tasks.translation import engines
 from zhixing.tasks.translation.alignment import Link, attention, links, moved
-from zhixing.tasks.translation.engines import CTranslate2, OnnxPair
+from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.marks import Marks
 from zhixing.tasks.translation.recipe import TranslateRecipe
 from zhixing.tasks.translation.search import Manner, Search

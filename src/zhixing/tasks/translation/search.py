@@ -17,11 +17,12 @@ from zhixing.console import warn
 from zhixing.decode.beam import BeamSearch, BeamSettings, Hypothesis
 from zhixing.decode.constrained import ConstrainedSearch, Phrase
 from zhixing.decode.draws import draws
+from zhixing.decode.onnx import OnnxPair
 from zhixing.decode.sample import SampleSettings
 from zhixing.errors import SettingError
 from zhixing.models.shapes import EncoderDecoderModel, Stepped
 from zhixing.tasks.translation import risk
-from zhixing.tasks.translation.engines import CTranslate2, OnnxPair
+from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.terms import Required, Speller, Terms, contains
 from zhixing.tokenizer.tokenizer import Tokenizer
 
