@@ -46,8 +46,11 @@ def marian_folder(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
     return folder
 
 
-def m2m100_folder(folder: Path, languages: tuple[str, ...] = ("en", "zh", "de")) -> Path:
-    """M2M100's form: one byte-pair model, and a mark for each language; NLLB names them as in eng_Latn."""
+def m2m100_folder(folder: Path, languages: tuple[str, ...] = ("en", "zh", "de"), *, behind: bool = False) -> Path:
+    """M2M100's form: one byte-pair model, and a mark for each language; NLLB names them as in eng_Latn.
+
+    behind: whether they stand behind the source, as in NLLB's older order.
+    """
     folder.mkdir()
     _pieces(folder, "sentencepiece.bpe.model", [side for pair in pairs(200) for side in (*pair, german(pair[0]))], "bpe", 130)
     pieces = sentencepiece.read(folder / "sentencepiece.bpe.model").names
@@ -55,6 +58,8 @@ def m2m100_folder(folder: Path, languages: tuple[str, ...] = ("en", "zh", "de"))
     write_json(folder / "vocab.json", {name: place for place, name in enumerate(names)})
     marks = [language if "_" in language else f"__{language}__" for language in languages]
     write_json(folder / "special_tokens_map.json", {"additional_special_tokens": marks})
+    if behind:
+        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "NllbTokenizer", "legacy_behaviour": True})
     settings = MarianSettings(
         encoder_layers=1, decoder_layers=1, width=32, heads=2, hidden=48, norm="pre", wavelengths="closed", position_offset=2
     )

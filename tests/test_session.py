@@ -8,10 +8,10 @@ import torch
 from data import VOCABULARY, data_folder
 
 from zhixing.checkpoint import PROGRESS, checkpoints
-from zhixing.errors import Interrupted, SettingError
+from zhixing.errors import Interrupted
 from zhixing.models import LlamaSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
-from zhixing.session import Session, Validation, read_log, refuse_changes, usual_rate
+from zhixing.session import Session, Validation, read_log, usual_rate
 from zhixing.store import Samples, Store
 from zhixing.train.loop import State, TrainSettings, validate
 from zhixing.train.optim import Optimizer, OptimSettings
@@ -122,10 +122,3 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, data):
     with pytest.raises(Interrupted, match=r"stopped at step 2 of 12; saved: the same command continues"):
         session(tmp_path, data, Validation(measure)).go()
     assert checkpoints(tmp_path)[-1].name == "step-0000002"
-
-
-def test_settings_of_a_run_cannot_change():
-    before = TrainSettings(**PLAIN)
-    refuse_changes(TrainSettings, before, {"batch": 4})
-    with pytest.raises(SettingError, match=r"setting batch is 4 in this run|batch: is 4 in this run"):
-        refuse_changes(TrainSettings, before, {"batch": 5})

@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import open_model

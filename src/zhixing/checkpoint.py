@@ -198,6 +198,8 @@ def read_recipe(run: Path) -> Recipe:
     tree = read_json(run / "config.json")
     if not isinstance(tree, dict):
         raise ArtifactError(run / "config.json", "holds no settings")
+    if isinstance(tree.get("objective"), dict) and tree["objective"].get("kind") == "seq2seq":
+        raise ArtifactError(run, "is a translator, and a language model is needed here; two translators are compared by zhixing score")
     return resolve(Recipe, tree)
 
 

@@ -238,7 +238,7 @@ def _settings(verb: str) -> type[Settings]:
 
         return AnswerRecipe
     if verb in ("finetune classify", "ladder classify"):
-        from zhixing.tasks.recipe import ClassifyRecipe
+        from zhixing.tasks.classify.recipe import ClassifyRecipe
 
         return ClassifyRecipe
     from zhixing.train.recipe import Recipe

@@ -20,7 +20,7 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from zhixing.errors import InputError, SettingError, UserError
-from zhixing.files import reason
+from zhixing.files import read_text
 
 
 class Settings(BaseModel):
@@ -55,15 +55,11 @@ def gather(config: Path | None, words: Mapping[str, Any] | Sequence[str] | None)
     chosen: dict[str, Any] = {}
     if config is not None:
         try:
-            chosen.update(_flatten(tomllib.loads(Path(config).read_text(encoding="utf-8"))))
-        except UnicodeDecodeError:
-            raise InputError(config, "is not UTF-8 text") from None
+            chosen.update(flatten(tomllib.loads(read_text(Path(config)))))
         except (ValueError, RecursionError) as error:
             raise InputError(config, f"is not valid TOML ({error})") from None
-        except OSError as error:
-            raise InputError(config, f"cannot be read ({reason(error)})") from None
     if isinstance(words, Mapping):
-        chosen.update(_flatten(words))
+        chosen.update(flatten(words))
     else:
         for word in words or ():
             name, equals, value = word.partition("=")
@@ -84,10 +80,11 @@ def parse_value(text: str) -> Any:
     return text
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as dotted names with their values."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import filelock
 
-from zhixing import __version__
 from zhixing.errors import ArtifactError, InputError, Interrupted, UserError, ZhixingError
+from zhixing.version import __version__
 
 FORMAT = 1
 """Number of the on-disk format of all folders; raised when an older program could not read them."""
@@ -37,18 +37,24 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 file. Raises `InputError` when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(path, "is not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({reason(error)})") from None
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises `InputError` naming file and line when it cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}", f"is not valid JSON ({error.msg})") from None
-    except UnicodeDecodeError:
-        raise InputError(path, "is not UTF-8 text") from None
     except RecursionError:
         raise InputError(path, "is nested too deeply to be read") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({reason(error)})") from None
 
 
 def reason(error: OSError) -> str:
@@ -120,6 +126,11 @@ def dump_json(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
     write_text(path, dump_json(value))
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write values as JSON, one a line, whole or not at all."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 @contextmanager

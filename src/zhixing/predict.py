@@ -21,7 +21,7 @@ import numpy as np
 
 from zhixing.corpus.labelled.examples import Bad, take_text
 from zhixing.errors import InputError
-from zhixing.tasks.artifact import Opened, open_classifier
+from zhixing.tasks.classify.artifact import Opened, open_classifier
 
 WINDOW = 8192
 """Texts that are sorted by length together."""

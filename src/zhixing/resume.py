@@ -1,6 +1,7 @@
 """A file of lines that is written in one go or in several: what a killed process has left is taken up again by the same request.
 
 Lines go into `.NAME.part` beside the file, which takes its name when the block ends well. `.NAME.part.json` says for which request.
+Without a file they are kept in memory, for whoever wants to show them.
 """
 
 from __future__ import annotations
@@ -18,24 +19,36 @@ from zhixing.files import read_json, write_json, writing
 class Lines:
     """The lines of the file so far."""
 
-    def __init__(self, file: BinaryIO, before: int) -> None:
+    def __init__(self, file: BinaryIO | None, before: int) -> None:
         self._file = file
         self.before = self.lines = before
         """before: lines that an earlier process has written."""
+        self.kept: list[str] | None = [] if file is None else None
+        """The lines themselves, where no file takes them."""
 
     def add(self, lines: Sequence[str]) -> None:
-        """Append lines; they survive a kill from now on."""
-        self._file.write("".join(line + "\n" for line in lines).encode("utf-8"))
-        self._file.flush()
+        """Append lines; those of a file survive a kill from now on."""
         self.lines += len(lines)
+        if self.kept is not None:
+            self.kept += lines
+        if self._file is not None:
+            self._file.write("".join(line + "\n" for line in lines).encode("utf-8"))
+            self._file.flush()
 
 
 @contextmanager
-def resumed(out: Path, request: dict[str, Any] | None, unit: str) -> Iterator[Lines]:
+def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iterator[Lines]:
     """Write a file line by line. request: what makes an earlier try the same as this one; None: none is.
 
+    Without `out` the lines are kept in memory.
     Raises `SettingError` when the file exists, `Interrupted` after Ctrl-C; a mistake in the input leaves nothing behind.
     """
+    if out is None:
+        try:
+            yield Lines(None, 0)
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; with --out what is done would be kept, of {unit} that are only shown nothing is") from None
+        return
     if out.exists():
         raise SettingError("out", f"{out} exists already; choose another name or remove it")
     part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")

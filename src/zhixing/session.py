@@ -24,14 +24,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from zhixing.checkpoint import clear_partial, restore, save
-from zhixing.config import Settings, resolve
 from zhixing.console import count, progress, say, warn
-from zhixing.errors import Interrupted, SettingError
+from zhixing.errors import Interrupted
 from zhixing.files import write_text
 from zhixing.objectives import Objective
 from zhixing.train.loop import State, Step, TrainSettings, train
@@ -102,6 +101,16 @@ class Session:
     def seconds(self) -> float:
         """Seconds that the run has taken, in this process and those before it."""
         return self._before + time.perf_counter() - self._began
+
+    def summary(self) -> dict[str, Any]:
+        """What every result says of the training: steps, which of them was the best, seconds, speed, whether it stopped early."""
+        return {
+            "steps": self.state.step,
+            "best_step": self.history["best_step"],
+            "seconds": self.seconds,
+            "tokens_per_second": usual_rate(self.out),
+            "stopped_early": bool(self.history["stopped_early"]),
+        }
 
     @property
     def best(self) -> dict[str, float]:
@@ -193,27 +202,6 @@ def usual_rate(run: Path) -> float:
     """Median tokens a second of the steps of a run."""
     rates = sorted(row["tokens_per_second"] for row in read_log(run) if "tokens_per_second" in row)
     return float(rates[len(rates) // 2]) if rates else 0.0
-
-
-S = TypeVar("S", bound=Settings)
-
-
-def refuse_changes(kind: type[S], before: S, chosen: Mapping[str, Any]) -> None:
-    """A run keeps the settings that it was begun with. Raises `SettingError` naming one of `chosen` (dotted names) that differs."""
-    old = dict(_flat(before.model_dump()))
-    changed = resolve(kind, chosen, old)
-    if changed != before:
-        new = dict(_flat(changed.model_dump()))
-        name = next(n for n in new if new[n] != old.get(n))
-        raise SettingError(name, f"is {old.get(name)} in this run, which cannot change on the way; choose another --out for a new run")
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 @contextmanager

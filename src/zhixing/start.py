@@ -24,6 +24,7 @@ from zhixing.console import say
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, sha256
 from zhixing.models import SHAPES, Model, build, kinds
+from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.models.vocabulary import grow
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.plan import Base
@@ -98,7 +99,7 @@ def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
         made.load_state_dict(model.state_dict())
         return made
 
-    return Start(loaded.tokenizer, {"objective.context": loaded.context, **_settings(loaded.model), **chosen}, make)
+    return Start(loaded.tokenizer, {"objective.context": loaded.context, **settings_of(loaded.model), **chosen}, make)
 
 
 def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, Any], objective: str) -> Start:
@@ -111,7 +112,7 @@ def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, 
     first = next(iter(loaded.values())).model
     given: dict[str, Any] = {}
     if "encoder-decoder" in SHAPES[first.settings.kind]:  # type: ignore[attr-defined]
-        given = _settings(first)
+        given = settings_of(first)
     elif "model.kind" not in chosen:
         path, known = next(iter(sources.values())), ", ".join(kinds("encoder-decoder"))
         kind = first.settings.kind  # type: ignore[attr-defined]
@@ -121,17 +122,15 @@ def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, 
 
     def make(recipe: Recipe, vocabulary: int) -> Model:
         model = build(recipe.model, vocabulary, recipe.shape)
+        assert isinstance(model, EncoderDecoderModel)
         for role, path in sources.items():
             source = open_model(path, "cpu").model
             old = source.head.matrix.shape[0]
             if vocabulary > old:
                 grow(source, vocabulary, [[]] * (vocabulary - old))
-            theirs = getattr(source, role) if hasattr(source, role) else getattr(source, "decoder" if role == "encoder" else "encoder")
-            taken, new = take(getattr(model, role), theirs)
+            _, taken = warm(model, role, source, path)
             if not taken:
                 raise ArtifactError(path, f"has nothing whose name and shape agree with the {role}'s of this model ({recipe.model.kind})")
-            rest = f"; new: {', '.join(new[:4])}{', ...' * (len(new) > 4)}" if new else ""
-            say(f"{role}: {len(taken)} of {len(taken) + len(new)} parameters from {path}{rest}")
         return model
 
     return Start(tokenizer, {**given, **chosen}, make)
@@ -158,8 +157,21 @@ def _fitting(path: Path, data: Path, tokenizer: Tokenizer) -> Loaded:
     return loaded
 
 
-def _settings(model: Model) -> dict[str, Any]:
+def settings_of(model: Model) -> dict[str, Any]:
+    """The settings of a model that is there, by dotted names."""
     return {f"model.{name}": value for name, value in model.settings.model_dump().items() if value is not None}
+
+
+def warm(model: EncoderDecoderModel, role: str, source: Model, path: Path) -> tuple[Any, list[str]]:
+    """Give one role of a new model what agrees with it of another model, by the same role or, where that has none, by its other.
+
+    Says what is taken and what is new; returns the other model's role, and the names of what was taken.
+    """
+    theirs = getattr(source, role) if hasattr(source, role) else getattr(source, "decoder" if role == "encoder" else "encoder")
+    taken, new = take(getattr(model, role), theirs)
+    rest = f"; new: {', '.join(new[:4])}{', ...' * (len(new) > 4)}" if new else ""
+    say(f"{role}: {len(taken)} of {len(taken) + len(new)} parameters from {path}{rest}")
+    return theirs, taken
 
 
 def _identity(base: Path) -> str:

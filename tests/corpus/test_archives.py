@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from zhixing.corpus import opening
+from zhixing.corpus import streams
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.readers import Item, ReadSettings, expand, read
 from zhixing.errors import InputError
@@ -165,7 +165,7 @@ def test_an_archive_that_is_cut_short_is_read_to_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "txt.gz", "warc.gz", "zip in zip", "many"])
 def test_bombs_fill_no_memory_and_come_to_an_end(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "FREE", 1 << 20)
+    monkeypatch.setattr(streams, "FREE", 1 << 20)
     line = b"a line of a bomb " * 1000 + b"\n"
     huge = line * 600  # 10 MB
     match kind:

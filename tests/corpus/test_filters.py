@@ -4,7 +4,7 @@ from zhixing.config import resolve
 from zhixing.corpus.document import Document
 from zhixing.corpus.filters import FilterSettings, Lengths
 from zhixing.corpus.pipeline import CorpusSettings
-from zhixing.corpus.supplies import named_files
+from zhixing.corpus.resources import named_files
 from zhixing.errors import SettingError
 
 

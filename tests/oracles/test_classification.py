@@ -7,7 +7,7 @@ import torch
 from zhixing.corpus.labelled import Example
 from zhixing.models import BertSettings, build
 from zhixing.pretrained import bert
-from zhixing.tasks.classify import Classification, ClassifySettings, Targets, classifier
+from zhixing.tasks.classify.objective import Classification, ClassifySettings, Targets, classifier
 
 transformers = pytest.importorskip("transformers")
 

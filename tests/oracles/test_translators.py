@@ -1,6 +1,7 @@
 """transformers and sentencepiece are the oracles of translation models: equal logits, equal tokens, equal texts."""
 
 import json
+import shutil
 
 import pytest
 import sentencepiece
@@ -13,6 +14,10 @@ from zhixing.errors import UserError
 from zhixing.files import read_json
 from zhixing.models import MarianSettings, build
 from zhixing.pretrained import marian, weights
+from zhixing.start import Bases
+from zhixing.tasks.translation import base
+from zhixing.tasks.translation.marks import with_tags
+from zhixing.tasks.translation.search import Manner, Search
 from zhixing.tokenizer import sentencepiece as ours
 
 transformers = pytest.importorskip("transformers")
@@ -307,6 +312,7 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
     found = pretrained.load(tmp_path)
     for text in (*EN[:7], *ZH[:7]):
         assert [words.get_lang_id("en"), *found.source_tokenizer.encode(text), found.source_tokenizer.end] == words(text)["input_ids"]
+    assert not found.behind
     settings = BeamSettings.model_validate(found.decoding)
     assert settings.first == (words.get_lang_id("zh"),)
     assert found.tokenizer.mark(["__zh__"]) == settings.first[0]
@@ -314,9 +320,55 @@ def test_an_m2m100_folder_with_its_tokenizer(tmp_path):
     assert settings.first[0] not in found.tokenizer.encode("a __zh__ b")
     inputs = words(EN[:7], return_tensors="pt", padding=True)
     sources = [row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
-    made = BeamSearch(found.model, settings, begin=found.begin, end=found.tokenizer.end, pad=found.tokenizer.pad)(sources)
-    for mine, row in zip(made, oracle.generate(**inputs).tolist(), strict=True):
-        assert mine[0].tokens == [token for token in row[1:] if token not in (1, 2)]
+    for beams in (1, 4):
+        search = BeamSearch(
+            found.model, settings.model_copy(update={"beams": beams}), begin=found.begin, end=found.tokenizer.end, pad=found.tokenizer.pad
+        )
+        for mine, row in zip(search(sources), oracle.generate(**inputs, num_beams=beams).tolist(), strict=True):
+            assert mine[0].tokens == [token for token in row[1:] if token not in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def byte_pairs(tmp_path_factory):
+    """A sentencepiece model of both languages."""
+    return trained(tmp_path_factory.mktemp("pieces"), "both", [*EN, *ZH], "bpe", vocab_size=300)
+
+
+def nllb_words(folder, pieces, settings):
+    """NLLB's tokenizer with two languages, saved in transformers' own form; settings: what its config says beside."""
+    shutil.copy(pieces, folder / "sentencepiece.bpe.model")
+    said = {"tokenizer_class": "NllbTokenizer", "additional_special_tokens": ["eng_Latn", "zho_Hans"], "src_lang": "eng_Latn", **settings}
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    transformers.NllbTokenizer.from_pretrained(folder).save_pretrained(folder)
+    return transformers.NllbTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "behind"), [({}, False), ({"legacy_behaviour": False}, False), ({"legacy_behaviour": True}, True)], ids=["", "new", "old"]
+)
+def test_nllb_folders_in_both_orders_of_marks(settings, behind, byte_pairs, tmp_path):
+    words = nllb_words(tmp_path, byte_pairs, settings)
+    oracle = theirs("m2m_100", {"vocab_size": len(words) + 8})
+    oracle.save_pretrained(tmp_path)
+    begun = base.opened(Bases(whole=tmp_path), {}, ("en", "zh"))
+    marks, source, target = with_tags(
+        begun.marks, begun.source, begun.target, languages=[("en", "zh"), ("zh", "en")], domains=[], back=False, joint=True, base=tmp_path
+    )
+    found, codes = pretrained.load(tmp_path), {"en": "eng_Latn", "zh": "zho_Hans"}
+    for one, other, texts in (("en", "zh", EN[:7]), ("zh", "en", ZH[:7])):
+        before, after = marks.before_source((one, other)), marks.after_source(one)
+        search = Search(found.model, source, target, 64, marks.start, before, marks.before_target(other), after)
+        words.src_lang = codes[one]
+        inputs = words(texts, return_tensors="pt", padding=True)
+        assert search.ids(texts) == [words(text)["input_ids"] for text in texts]
+        assert [row[-1] == words.convert_tokens_to_ids(codes[one]) for row in search.ids(texts)] == [behind] * 7
+        for beams in (1, 4):
+            expected = oracle.generate(
+                **inputs, do_sample=False, num_beams=beams, max_length=20, bad_words_ids=[[1]],
+                forced_bos_token_id=words.convert_tokens_to_ids(codes[other]),
+            )  # fmt: skip
+            made = search(texts, Manner(BeamSettings(beams=beams, tokens=19)))
+            assert [one[0].tokens for one in made] == [[token for token in row[1:] if token not in (1, 2)] for row in expected.tolist()]
 
 
 def _has_sacremoses():

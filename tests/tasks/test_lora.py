@@ -4,7 +4,7 @@ from torch import nn
 
 from zhixing.errors import SettingError
 from zhixing.models import BertSettings, ModernBertSettings, RNNSettings, build
-from zhixing.tasks.classify import ClassifySettings, classifier
+from zhixing.tasks.classify.objective import ClassifySettings, classifier
 from zhixing.tasks.lora import Adapted, LoraSettings, adapt, merge
 from zhixing.train.optim import Optimizer, OptimSettings
 

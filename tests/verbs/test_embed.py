@@ -184,7 +184,7 @@ def test_pretrain_begins_with_the_vectors(place, words, tmp_path, capsys, monkey
     (tmp_path / "with/result.json").unlink()
     shutil.rmtree(tmp_path / "with/checkpoints")
     shutil.rmtree(folder)
-    with pytest.raises(ArtifactError, match=r"does not hold the vectors that .*with was begun with"):
+    with pytest.raises(ArtifactError, match=r"no longer holds the vectors that .*with was begun with"):
         zx.pretrain(place / "data", out=tmp_path / "with")
 
 

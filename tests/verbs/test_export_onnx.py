@@ -17,9 +17,9 @@ from zhixing.errors import ArtifactError, MissingPackage, SettingError, UserErro
 from zhixing.export import onnx as writer
 from zhixing.files import new_folder, write_json
 from zhixing.models import BertSettings, GPT2Settings, LlamaSettings, MarianSettings, RNNSettings
-from zhixing.tasks import artifact
-from zhixing.tasks.classify import ClassifySettings, Targets, classifier
-from zhixing.tasks.recipe import ClassifyRecipe
+from zhixing.tasks.classify import artifact
+from zhixing.tasks.classify.objective import ClassifySettings, Targets, classifier
+from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tasks.translation.search import Manner
 from zhixing.tasks.translation.terms import Terms
 

@@ -130,6 +130,8 @@ def test_predict_a_file_and_score_it(trained, place, tmp_path):
     assert few[0]["answer"] == "fox"
     assert [line.get("problem") for line in few[1:3]] == ["the text is no text", "the question is empty"]
     assert "problem" in few[3]
+    shown = zx.predict(run, in_=tmp_path / "in.jsonl")
+    assert (shown.out, shown.predictions) == (None, few)
     assert [line.get("id") for line in few] == ["1", "2", "z", None]
 
 
@@ -251,7 +253,7 @@ def test_mistakes_of_questions_to_a_reader(trained, place, tmp_path):
     for arguments, says in (
         ({}, "one of them says what to ask"),
         ({"question": ["q"]}, "one of them says where to look"),
-        ({"in_": place / "dev.json"}, "out: is needed"),
+        ({"question": ["q"], "text": ["t"], "out": tmp_path / "x"}, "out: goes with --in"),
         ({"in_": place / "dev.json", "out": tmp_path / "x", "text": ["t"]}, "goes with --question"),
         ({"question": ["q"], "text": ["t"], "precision": "fp8"}, "precision: is fp32"),
         ({"question": ["q", "q", "q"], "text": ["t", "u"]}, "one for each"),

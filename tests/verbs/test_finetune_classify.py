@@ -97,6 +97,8 @@ def test_predict_streams_a_file(trained, place, tmp_path):
     assert lines[-1] == {"label": None, "problem": "the text is empty"}
     assert [line["label"] for line in lines[:30]] == [p.label for p in zx.Predictor.open(trained[0])(texts)]
     assert set(lines[0]["probabilities"]) == {"neg", "pos"}
+    shown = zx.predict(trained[0], in_=tmp_path / "in.txt", probabilities=True)
+    assert (shown.out, shown.predictions) == (None, lines)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
     table(tmp_path / "in.csv", [])
     (tmp_path / "in.csv").write_text("id,text\n" + "".join(f'{i},"{t}"\n' for i, t in enumerate(texts)), encoding="utf-8")

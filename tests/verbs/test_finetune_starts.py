@@ -12,7 +12,7 @@ import torch
 import zhixing as zx
 from zhixing.embeddings.vectors import Vectors
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
-from zhixing.tasks.artifact import open_classifier
+from zhixing.tasks.classify.artifact import open_classifier
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 SMALL = {"model.kind": "bert", "model.layers": 2, "model.heads": 2, "tokenizer.kind": "word", "objective.window": 32, "train.batch": 8}

@@ -168,6 +168,8 @@ def test_blank_outputs_are_counted_and_said(place, capsys):
 def test_doubtful_requests_are_said(place, capsys):
     score(hyp="a.zh", ref="ref.zh", lang="en", metric=["bleu"])
     assert "the references look like zh, and --lang is en" in capsys.readouterr().err
+    score(hyp="src.en", ref="ref.zh", metric=["chrf"])
+    assert "src.en looks like other, and the references like zh" in capsys.readouterr().err
     score(hyp="ref.zh", ref="ref.zh", metric=["chrf"])
     assert "both what is measured and what it is measured against" in capsys.readouterr().err
     write("few", "a b")

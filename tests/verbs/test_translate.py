@@ -9,7 +9,7 @@ import pytest
 import zhixing as zx
 from zhixing import files
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
-from zhixing.verbs.finetune.beginning import LEAST_ROWS, SIZES
+from zhixing.verbs.finetune.translate_setup import LEAST_ROWS, SIZES
 
 ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "red", "blue", "tea", "cat"]
 WORDS = dict(zip(ENGLISH, "一二三四五六七八九十红蓝茶猫", strict=True))
@@ -98,6 +98,7 @@ def test_a_file_is_translated_line_by_line_and_goes_on_after_a_kill(run, tmp_pat
     zx.translate(run, in_=source, out=out)
     whole = out.read_bytes()
     assert whole.count(b"\n") == 40 and whole.decode().split("\n")[3] == ""
+    assert [one["translation"] for one in zx.translate(run, in_=source).translations or ()] == whole.decode().split("\n")[:-1]
     out.unlink()
     calls = 0
     translate = zx.Translator.__call__
@@ -197,7 +198,7 @@ def test_mistakes_are_one_line_and_leave_nothing(run, data, tmp_path):
             "train.steps: is 260 in this run",
         ),
         (lambda: zx.translate(run), "--text: one of them"),
-        (lambda: zx.translate(run, in_=data), "setting out"),
+        (lambda: zx.translate(run, text=["red"], out=out), "out: goes with --in"),
         (lambda: zx.translate(run, in_=tmp_path / "no.txt", out=out), "no such file"),
         (lambda: zx.translate(run, in_=bad, out=out), "bad.txt:41: has bytes"),
         (lambda: zx.translate(data.parent, text=["x"]), "is not a Zhixing run folder"),

@@ -16,7 +16,8 @@ from zhixing.errors import ArtifactError, SettingError, UserError
 from zhixing.files import read_json, sha256
 from zhixing.objectives import with_marks
 from zhixing.pairs import Pairs
-from zhixing.tasks.translation import made
+from zhixing.tasks.translation import synthetic
+from zhixing.tasks.translation.search import Manner
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
@@ -107,6 +108,25 @@ def test_an_m2m100_folder_keeps_its_marks_of_languages(place):
     assert not (place / "no").exists()
 
 
+def test_nllbs_older_order_of_marks_is_kept(place):
+    folder = m2m100_folder(place / "nllb", ("eng_Latn", "zho_Hans", "deu_Latn"), behind=True)
+    train(place, "behind", {**STILL, "vocabulary.dropout": 0.1}, base=folder)
+    run, found = place / "behind", pretrained.load(folder)
+    words = found.tokenizer
+    written = Pairs.open(run / "pairs", "train")
+    assert {tuple(words.pieces(written.source(n)[-2:])) for n in range(len(written))} == {("</s>", "eng_Latn")}
+    settings = BeamSettings(beams=1, first=(words.need(["zho_Hans"]),), banned=(words.pad,), ratio=3.0)
+    search = BeamSearch(found.model, settings, begin=words.end, end=words.end, pad=words.pad)
+    expected = search([[*words.encode(text), words.end, words.need(["eng_Latn"])] for text in TEXTS])
+    translator = zx.Translator.open(run)
+    assert [one.text for one in translator(TEXTS)] == [words.decode(one[0].tokens).strip() for one in expected]
+    links = translator(["red cat"], Manner(translator.recipe.decode, align=True))[0].links
+    assert {"red cat"[slice(*one.source)] for one in links} <= {"red", "cat"}
+    zx.export(run, to="hf", out=place / "behind-hf")
+    again = pretrained.load(place / "behind-hf")
+    assert again.behind and again.source_tokenizer.encode("red cat") == words.encode("red cat")
+
+
 def pretrained_run(folder, objective, width):
     """A run of one step's standing, as `pretrain` leaves it, without its planning."""
     words = with_marks(recipe_of(objective, width).objective, tiny.tokenizer())
@@ -189,7 +209,7 @@ def test_a_reverse_model_is_trained_once_and_its_work_taken_up_again(place, monk
     text = [*sentences, "", "English words that are no Chinese", pairs(260)[240][1]]
     (place / "zh.txt").write_text("\n".join(text) + "\n", encoding="utf-8")
     settings = {**SMALL, "back.steps": 2, "back.ratio": 0.25, "train.steps": 3}
-    real, calls = made.Translator.__call__, []
+    real, calls = synthetic.Translator.__call__, []
 
     def dying(self, texts, how=None):
         calls.append(len(texts))
@@ -197,9 +217,9 @@ def test_a_reverse_model_is_trained_once_and_its_work_taken_up_again(place, monk
             raise KeyboardInterrupt
         return real(self, texts, how)
 
-    monkeypatch.setattr(made, "WINDOW", 16)
+    monkeypatch.setattr(synthetic, "WINDOW", 16)
     with monkeypatch.context() as patch, pytest.raises(zx.ZhixingError, match="32 sentences are done and kept"):
-        patch.setattr(made.Translator, "__call__", dying)
+        patch.setattr(synthetic.Translator, "__call__", dying)
         train(place, "back", settings, monolingual=[str(place / "zh.txt")])
     weights = sha256(place / "back/reverse/model.safetensors")
     result = train(place, "back", settings, monolingual=[str(place / "zh.txt")])
@@ -219,16 +239,16 @@ def test_synthetic_pairs_are_tagged_and_say_about_the_same(place, reverse):
     back, words = result.made["back"], Tokenizer.load(place / "more/source_tokenizer.json")
     assert back["reverse"] == str(reverse) and not (place / "more/reverse").exists()
     written, target = Pairs.open(place / "more/made", "train"), Tokenizer.load(place / "more/tokenizer.json")
-    synthetic = [n for n in range(len(written)) if words.pieces(written.source(n)[:1]) == ["<|back|>"]]
-    assert len(synthetic) == back["pairs"] >= 40 and len(written) - len(synthetic) == result.made["pairs"]
-    pieces = [(words.decode(written.source(n)), right[target.decode(written.target(n))]) for n in synthetic]
+    added = [n for n in range(len(written)) if words.pieces(written.source(n)[:1]) == ["<|back|>"]]
+    assert len(added) == back["pairs"] >= 40 and len(written) - len(added) == result.made["pairs"]
+    pieces = [(words.decode(written.source(n)), right[target.decode(written.target(n))]) for n in added]
     common = sum(len(set(a.split()) & set(b.split())) for a, b in pieces) / sum(len(set(b.split())) for _, b in pieces)
     assert common > 0.4, "the reverse model has learnt something: what it writes for a target is about its source"
-    drawn = made.by_drawing(zx.Translator.open(reverse), seed=1)
+    drawn = synthetic.by_drawing(zx.Translator.open(reverse), seed=1)
     some = [*right][:12]
     texts = drawn(some)
-    assert texts == [drawn([text])[0] for text in some] != made.by_search(zx.Translator.open(reverse), 1)(some)
-    assert made.by_drawing(zx.Translator.open(reverse), seed=2)(some) != texts and drawn(["一" * 400]) == [""]
+    assert texts == [drawn([text])[0] for text in some] != synthetic.by_search(zx.Translator.open(reverse), 1)(some)
+    assert synthetic.by_drawing(zx.Translator.open(reverse), seed=2)(some) != texts and drawn(["一" * 400]) == [""]
 
 
 def test_a_student_learns_what_its_teacher_writes(place, reverse):

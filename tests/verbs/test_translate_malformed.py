@@ -3,11 +3,14 @@
 import gzip
 import io
 import json
+import re
 import zipfile
 
 import pytest
+import translators
 
 import zhixing as zx
+from zhixing import cli
 from zhixing.errors import UserError
 
 ROWS = [(f"number {n} of the list and {n * 7} more", f"清单的第{n}个，另外还有{n * 7}个") for n in range(130)]
@@ -87,6 +90,14 @@ FILES = {
     "tmx-other-languages": ("a.tmx", tmx("<tu><tuv xml:lang='fr'><seg>un</seg></tuv></tu>" * 5), "has no text in en, only in fr"),
     "tmx-no-segments": ("a.tmx", tmx("<tu><tuv xml:lang='en'/><tuv xml:lang='zh'/></tu>"), "has no text in en"),
     "po-garbage": ("a.po", 'msgid "a\nmsgstr b\n', "is not a readable PO file|holds no sentence pair"),
+    "tmx-no-target": ("a.tmx", tmx("<tu><tuv xml:lang='en'><seg>only English</seg></tuv></tu>" * 130), "has no text in zh, only in en"),
+    "po-fuzzy": ("a.po", "".join(f'#, fuzzy\nmsgid "{a}"\nmsgstr "{b}"\n\n' for a, b in ROWS), "is marked as fuzzy"),
+    "csv-quotes-not-closed": (
+        "a.csv",
+        "source,target\n" + "".join(f"{chr(34) * (n % 3 == 0)}{a},{b}\n" for n, (a, b) in enumerate(ROWS)),
+        "cannot be read",
+    ),
+    "workbook": ("a.xlsx", packed(), "files of type .xlsx hold no pairs"),
     "po-untranslated": ("a.po", 'msgid "a word"\nmsgstr ""\n', "is not translated"),
     "po-empty": ("a.po", "", "holds no sentence pair"),
     "mo-garbage": ("a.mo", b"\xde\x12\x04\x95" + b"\xff" * 40, "is not a readable MO file"),
@@ -97,6 +108,9 @@ COLUMNS = {
     "no-such-column": (GOOD, {"source_column": "english"}, "no column english"),
     "column-too-far": (GOOD, {"target_column": "7"}, "no column 7"),
     "negative-column": (GOOD, {"target_column": "-1"}, "no column -1"),
+    "column-twice-by-name": ("en\tzh\n" + GOOD, {"source_column": "en", "target_column": "en"}, "both column 0; set --source-column"),
+    "source-column-is-the-targets": ("en\tzh\n" + GOOD, {"source_column": "zh"}, "both column 1; set --source-column"),
+    "no-language-of-iso": (tagged("xx"), {"target_language_column": "tag"}, "no code such as en or zh"),
     "column-twice": (GOOD, {"source_column": "1", "target_column": "1"}, "both column 1"),
     "no-domain-column": (tagged("law"), {"domain_column": "kind"}, "no column kind; its columns are source, target, tag"),
     "blank-domains": (tagged(" "), {"domain_column": "tag"}, "domain or language is blank"),
@@ -126,6 +140,15 @@ WISHES = {
     "no-file": ({"data": ["no.tsv"]}, "no such file"),
     "a-folder": ({"data": ["folder"]}, "is a folder"),
     "one-aligned-file": ({"data": ["lonely"]}, "nor are there two files"),
+    "no-name": ({"data": [""]}, "is no name of a file of pairs"),
+    "aligned-swapped": ({"data": ["a.zh"], "target": ["a.en"]}, "source and target are swapped"),
+    "aligned-twice-the-same": ({"data": ["a.en"], "target": ["a.en"]}, "both sides are the same text"),
+    "aligned-blank": ({"data": ["a.en"], "target": ["blank.zh"]}, "a side is blank"),
+    "aligned-one-lacks": ({"data": ["a.en"], "target": ["lacks.zh"]}, "has 130 lines, and .*lacks.zh has 129; they seem to part at line"),
+    "valid-without-targets": ({"valid": ["untranslated.tsv"]}, "untranslated.tsv: holds no pair with two sides"),
+    "valid-of-one-column": ({"valid": ["a.en"]}, "files of type .en hold no pairs"),
+    "languages-swapped": ({"source_language": "zh", "target_language": "en"}, "source and target are swapped"),
+    "language-of-nobody": ({"target_language": "xx"}, "are codes such as en and zh"),
     "aligned-unequal": ({"data": ["a.en"], "target": ["short.zh"]}, "has 130 lines, and .*short.zh has 3"),
     "aligned-count": ({"data": ["a.en", "a.en"], "target": ["a.zh"]}, "1 files of targets are given for 2"),
     "aligned-no-target": ({"data": ["a.en"], "target": ["no.zh"]}, "no.zh"),
@@ -187,6 +210,9 @@ def place(tmp_path_factory):
     (place / "a.en").write_text("".join(a + "\n" for a, _ in ROWS), encoding="utf-8")
     (place / "a.zh").write_text("".join(b + "\n" for _, b in ROWS), encoding="utf-8")
     (place / "short.zh").write_text("".join(b + "\n" for _, b in ROWS[:3]), encoding="utf-8")
+    (place / "lacks.zh").write_text("".join(b + "\n" for n, (_, b) in enumerate(ROWS) if n != 60), encoding="utf-8")
+    (place / "blank.zh").write_text("\n" * len(ROWS), encoding="utf-8")
+    (place / "untranslated.tsv").write_text("".join(f"{a}\t\n" for a, _ in ROWS), encoding="utf-8")
     (place / "lonely.en").write_text("alone\n", encoding="utf-8")
     (place / "empty.txt").write_text("", encoding="utf-8")
     for name, config in (("t5", {"model_type": "t5"}), ("bert", {"model_type": "bert"}), ("marian", {"model_type": "marian"})):
@@ -235,9 +261,69 @@ def test_wishes(place, case):
     placed = {name: place / value if name in PLACES else value for name, value in how.items()}
     for name in ("data", "target", "valid", "monolingual"):
         if name in placed:
-            placed[name] = [str(place / value) for value in placed[name]]
+            placed[name] = [str(place / value) if value else "" for value in placed[name]]
     refused(place, said, **placed)
 
 
+@pytest.fixture(scope="module")
+def finished(place):
+    """A translator that has learnt nothing, and tables and texts to give it."""
+    translators.write(place / "finished", steps=1)
+    for name, text in (
+        ("in.txt", "one two\n"), ("empty-side.tsv", "red cat\t\n"), ("no-term.tsv", "\t红猫\n"), ("three.tsv", "red\tcat\t红猫\n"),
+        ("equals.tsv", "red cat=红猫\n"), ("two.tsv", "red cat\t红猫\nred cat\t小红猫\n"), ("header.tsv", "source\ttarget\n"),
+    ):  # fmt: skip
+        (place / name).write_text(text, encoding="utf-8")
+    return place
+
+
+USES = {
+    # name of the case: (words of the command line, words of the line)
+    "glossary-empty-side": (["translate", "finished", "--text", "red", "--glossary", "empty-side.tsv"], "empty-side.tsv:1: is not a term"),
+    "glossary-no-term": (["translate", "finished", "--text", "red", "--glossary", "no-term.tsv"], "no-term.tsv:1: is not a term"),
+    "glossary-three-columns": (["translate", "finished", "--text", "red", "--glossary", "three.tsv"], "three.tsv:1: is not a term"),
+    "glossary-no-tab": (["translate", "finished", "--text", "red", "--glossary", "equals.tsv"], "equals.tsv:1: is not a term"),
+    "glossary-contradicts": (["translate", "finished", "--text", "red", "--glossary", "two.tsv"], "two.tsv:2: gives 'red cat' another"),
+    "glossary-empty": (["translate", "finished", "--text", "red", "--glossary", "empty.txt"], "empty.txt: holds no terms"),
+    "glossary-folder": (["translate", "finished", "--text", "red", "--glossary", "folder"], "folder: is a folder"),
+    "to-nobody": (["translate", "finished", "--text", "red", "--to", "xx"], "= xx is no language that was trained; zh is"),
+    "domain-nobody": (["translate", "finished", "--text", "red", "--domain", "law"], "= law is no domain that was trained"),
+    "in-is-out": (["translate", "finished", "--in", "in.txt", "--out", "in.txt"], "in.txt exists already"),
+    "in-is-a-folder": (["translate", "finished", "--in", "folder", "--out", "o.txt"], "folder: is a folder"),
+    "no-out": (["translate", "finished", "--in", "in.txt"], "setting out: is needed"),
+    "weights-for-run": (["translate", "finished/model.safetensors", "--text", "red"], "no such run folder"),
+    "test-empty": (["evaluate", "finished", "--data", "empty.txt"], "empty.txt: holds no sentence pair"),
+    "test-of-a-header": (["evaluate", "finished", "--data", "header.tsv"], "header.tsv: holds no sentence pair"),
+    "test-without-references": (["evaluate", "finished", "--data", "untranslated.tsv"], "holds no pair with two sides"),
+    "test-of-one-column": (["evaluate", "finished", "--data", "in.txt"], "has only 1 column"),
+    "test-nobody": (["evaluate", "finished", "--data", "good.tsv", "--to", "xx"], "= xx is no language"),
+    "no-test": (["evaluate", "finished"], "name the pairs to evaluate it on"),
+    "compared-as-language-models": (["compare", "finished", "finished", "--data", "in.txt"], "is a translator.* zhixing score"),
+    "made-to-generate": (["generate", "finished", "--prompt", "red"], "is a translator"),
+    "made-to-predict": (["predict", "finished", "--in", "in.txt", "--out", "o.txt"], "is no classification run"),
+    "export-to-gguf": (["export", "finished", "--to", "gguf", "--out", "o"], "is one of hf, ctranslate2"),
+    "references-blank": (["score", "--hyp", "a.zh", "--ref", "blank.zh"], "blank.zh:1: is blank"),
+    "references-fewer": (["score", "--hyp", "a.zh", "--ref", "lacks.zh"], "a.zh: has 130 lines, and lacks.zh has 129"),
+    "lang-of-nobody": (["score", "--hyp", "a.en", "--ref", "a.zh", "--lang", "xx"], "lang: = xx is the code of no language"),
+    "lang-by-name": (["score", "--hyp", "a.en", "--ref", "a.zh", "--lang", "Chinese"], "lang: = Chinese is the code of no language"),
+    "references-are-a-table": (["score", "--hyp", "a.zh", "--ref", "good.tsv"], "good.tsv:1: holds a tab"),
+    "score-of-a-folder": (["score", "--hyp", "folder", "--ref", "a.zh"], "folder: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", USES)
+def test_uses(finished, case, monkeypatch, capsys):
+    words, said = USES[case]
+    monkeypatch.chdir(finished)
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*words, "--json"])
+    seen = capsys.readouterr()
+    lines = [line for line in seen.err.splitlines() if not line.startswith("warning: ")]
+    assert (caught.value.code, seen.out, len(lines)) == (2, "", 1), seen.err
+    assert lines[0].startswith("zhixing: error: ") and re.search(said, lines[0]), lines[0]
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
+
+
 def test_there_are_more_than_a_hundred():
-    assert len(FILES) + len(COLUMNS) + sum(map(len, SETTINGS.values())) + len(WISHES) > 150
+    assert len(FILES) + len(COLUMNS) + sum(map(len, SETTINGS.values())) + len(WISHES) + len(USES) > 200

@@ -19,8 +19,8 @@ from pydantic import model_validator
 from zhixing.config import Settings
 from zhixing.corpus.chinese import Script, converted, converter
 from zhixing.corpus.document import Document, Dropped
-from zhixing.corpus.marks import half_width, uniform, without_punctuation
 from zhixing.corpus.mojibake import mended
+from zhixing.corpus.punctuation import half_width, uniform, without_punctuation
 from zhixing.corpus.remnants import URL, addresses, without_html, without_symbols
 from zhixing.corpus.stop_words import StopLanguage, without_stop_words
 

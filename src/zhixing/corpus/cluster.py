@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.pipeline import CorpusSettings, Processor, batches
 from zhixing.corpus.readers import Source
+from zhixing.corpus.resources import Resources
 from zhixing.corpus.rows import table
 from zhixing.corpus.segments import Cursor
-from zhixing.corpus.supplies import Supplies
 from zhixing.errors import MissingPackage, SettingError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def mapped_on_ray(
-    sources: Sequence[Source], settings: CorpusSettings, supplies: Supplies, cursor: Cursor, address: str
+    sources: Sequence[Source], settings: CorpusSettings, resources: Resources, cursor: Cursor, address: str
 ) -> Iterator[pa.Table]:
     """Tables of processed rows from the cursor on, in order. Raises `SettingError` when there is no cluster at the address."""
     try:
@@ -49,7 +49,7 @@ def mapped_on_ray(
     done = (
         ray.data.from_items(numbers, override_num_blocks=len(numbers))
         .map_batches(partial(_read, sources=sources, settings=settings, cursor=cursor), batch_size=1, batch_format="pyarrow")
-        .map_batches(Processor, fn_constructor_args=(settings, supplies), batch_size=None, batch_format="pyarrow", compute=everywhere)
+        .map_batches(Processor, fn_constructor_args=(settings, resources), batch_size=None, batch_format="pyarrow", compute=everywhere)
     )
     yield from (rows for rows in done.iter_batches(batch_size=None, batch_format="pyarrow") if rows.num_rows)
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from zhixing.corpus.final import final
 from zhixing.corpus.gather import gather
 from zhixing.corpus.pipeline import CorpusSettings
 from zhixing.corpus.readers import STDIN, Source
+from zhixing.corpus.resources import named_files
 from zhixing.corpus.segments import Segments
 from zhixing.files import sha256
+from zhixing.version import __version__
 
 SEGMENTS = "segments/*.arrow"
 """What a work folder holds that is worth going on with."""
@@ -57,6 +60,17 @@ def stamp(source: Source) -> list[Any]:
         return [source.name]
     found = source.path.stat()
     return [source.name, found.st_size, found.st_mtime_ns]
+
+
+def request(sources: Sequence[Source], settings: CorpusSettings) -> dict[str, Any]:
+    """What tells that the same is asked for again, so that work which was stopped may go on."""
+    return {
+        "settings": settings.model_dump(),
+        "inputs": [stamp(source) for source in sources],
+        "named": [stamp(source) for source in named_files(settings)],
+        "zhixing": __version__,
+        "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
+    }
 
 
 def origin(source: Source) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from zhixing.corpus.encoding import BROKEN, decode
 from zhixing.corpus.han import UNIT, has_han
 from zhixing.corpus.near import Hashes, Units, distinct, runs
 from zhixing.corpus.objects import strings
-from zhixing.corpus.opening import Unpacked, opened
 from zhixing.corpus.readers import ReadSettings, expand, read
 from zhixing.corpus.sources import kind
+from zhixing.corpus.streams import Unpacked, opened
 from zhixing.errors import InputError, SettingError
 
 STAGE = "evaluation"

@@ -13,9 +13,9 @@ import pyarrow as pa
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.pipeline import CorpusSettings, batches, stages
 from zhixing.corpus.readers import FORMATS, Item, Source, Watch, read_source
+from zhixing.corpus.resources import resources
 from zhixing.corpus.rows import ERROR, table
 from zhixing.corpus.segments import Cursor, Segments
-from zhixing.corpus.supplies import supplies
 from zhixing.corpus.workers import mapped
 from zhixing.errors import InputError
 
@@ -31,7 +31,7 @@ def gather(
     Raises `InputError` when a file named by hand, or all of them, cannot be read, or too large a share of records is left out;
     `MissingPackage` and `SettingError` before anything is read.
     """
-    needed = supplies(settings)
+    needed = resources(settings)
     stages(settings, needed)  # says now what is missing
     judge = _Judge(sources, settings)
     for rows in segments.tables():

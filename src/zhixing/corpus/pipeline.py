@@ -4,7 +4,7 @@
                                 in as many processes as there are
 
 A stage is a pure function of each document: a callable from a batch to (kept, dropped). Adding one is a class and a line in `stages`.
-What it needs beyond its settings (a word list, a model of clean text) is read once, by `supplies`, and goes to every process with them.
+What it needs beyond its settings (a word list, a model of clean text) is read once, by `resources`, and goes to every process with them.
 What needs to see all documents, the search for copies, works on hashes afterwards (`dedup`).
 """
 
@@ -26,8 +26,8 @@ from zhixing.corpus.markup import Extract, ExtractSettings
 from zhixing.corpus.perplexity import Perplexity
 from zhixing.corpus.privacy import Privacy, PrivacySettings
 from zhixing.corpus.readers import Item, ReadSettings
+from zhixing.corpus.resources import Resources
 from zhixing.corpus.stats import StatisticsSettings
-from zhixing.corpus.supplies import Supplies
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 BATCH, BATCH_CHARACTERS = 256, 1 << 20
 """A batch is full with so many documents, or so many characters: a few long documents must not fill the memory."""
 
-NOTHING = Supplies()
+NOTHING = Resources()
 """What settings without a file among them need."""
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class Stage(Protocol):
         ...
 
 
-def stages(settings: CorpusSettings, supplies: Supplies = NOTHING) -> list[Stage]:
-    """The stages that these settings ask for, in order; what they need is in `supplies`. Raises `MissingPackage`, `SettingError`."""
+def stages(settings: CorpusSettings, resources: Resources = NOTHING) -> list[Stage]:
+    """The stages that these settings ask for, in order; what they need is in `resources`. Raises `MissingPackage`, `SettingError`."""
     chosen = settings.filter
     chain: list[Stage] = [Extract(settings.extract), Clean(settings.clean), Lengths(chosen)]
     if chosen.language.keep:
@@ -75,11 +75,11 @@ def stages(settings: CorpusSettings, supplies: Supplies = NOTHING) -> list[Stage
     if chosen.gopher.on:
         chain.append(Gopher(chosen.gopher))
     if chosen.c4.on:
-        chain.append(C4(chosen.c4, supplies.bad_words))
-    if supplies.model is not None:
-        chain.append(Perplexity(chosen.perplexity, supplies.model))
-    if supplies.overlaps is not None:
-        chain.append(Decontaminate(chosen.evaluation, supplies.overlaps))
+        chain.append(C4(chosen.c4, resources.bad_words))
+    if resources.model is not None:
+        chain.append(Perplexity(chosen.perplexity, resources.model))
+    if resources.overlaps is not None:
+        chain.append(Decontaminate(chosen.evaluation, resources.overlaps))
     if settings.privacy.on:
         chain.append(Privacy(settings.privacy))
     return chain
@@ -88,10 +88,10 @@ def stages(settings: CorpusSettings, supplies: Supplies = NOTHING) -> list[Stage
 class Processor:
     """All stages on a table of rows; the same rows come back, changed or with a reason, and what `dedup` needs to know of them."""
 
-    def __init__(self, settings: CorpusSettings, supplies: Supplies = NOTHING) -> None:
+    def __init__(self, settings: CorpusSettings, resources: Resources = NOTHING) -> None:
         from zhixing.corpus.near import Sketcher
 
-        self.chain = stages(settings, supplies)
+        self.chain = stages(settings, resources)
         self.sketcher = Sketcher(settings.dedup.near) if settings.dedup.near.on else None
 
     def __call__(self, rows: pa.Table) -> pa.Table:

@@ -21,9 +21,9 @@ from zhixing.corpus.archives import Member, tar_members, zip_members
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import Readable, broken, decode, lines, page
 from zhixing.corpus.objects import is_lines, json_lines, json_values
-from zhixing.corpus.opening import Budget, Peeked, Unpacked, Watched, opened, whole
 from zhixing.corpus.sections import grouped
 from zhixing.corpus.sources import FORMATS, PACKED, STDIN, Format, ReadSettings, Source, expand, kind, packing_of, recognised
+from zhixing.corpus.streams import Budget, Peeked, Unpacked, Watched, opened, whole
 from zhixing.errors import InputError
 from zhixing.files import reason
 

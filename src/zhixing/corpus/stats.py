@@ -18,11 +18,11 @@ from pydantic import Field
 from zhixing.config import Settings
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.frequencies import Frequencies, quantiles
+from zhixing.corpus.han import HAN
 from zhixing.corpus.words import WordSettings, sentences
 
-_HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_HAN = re.compile(f"[{_HAN_RANGES}]+")
-_WORD = re.compile(f"[^\\W\\d_{_HAN_RANGES}]+(?:['\u2019-][^\\W\\d_{_HAN_RANGES}]+)*")
+_HAN = re.compile(f"[{HAN}]+")
+_WORD = re.compile(f"[^\\W\\d_{HAN}]+(?:['\u2019-][^\\W\\d_{HAN}]+)*")
 _ASCII_WORD = re.compile("[A-Za-z]+(?:['-][A-Za-z]+)*")
 _LATIN = re.compile("[A-Za-z]+")
 

@@ -11,7 +11,7 @@ import re
 from typing import Literal
 
 from zhixing.corpus.han import HAN
-from zhixing.corpus.marks import squeezed
+from zhixing.corpus.punctuation import squeezed
 
 StopLanguage = Literal["en", "zh"]
 

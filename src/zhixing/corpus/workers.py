@@ -17,13 +17,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from zhixing.errors import ZhixingError
+from zhixing.errors import SettingError, ZhixingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from zhixing.corpus.pipeline import CorpusSettings
-    from zhixing.corpus.supplies import Supplies
+    from zhixing.corpus.resources import Resources
 
 
 def usual_workers(size: int) -> int:
@@ -31,18 +31,24 @@ def usual_workers(size: int) -> int:
     return 1 if size < 5_000_000 else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def mapped(tables: Iterable[pa.Table], settings: CorpusSettings, supplies: Supplies, workers: int) -> Iterator[pa.Table]:
+def refuse_number(workers: int | None) -> None:
+    """Raise `SettingError` for a number of processes that cannot be."""
+    if workers is not None and not 1 <= workers <= 1024:
+        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
+
+
+def mapped(tables: Iterable[pa.Table], settings: CorpusSettings, resources: Resources, workers: int) -> Iterator[pa.Table]:
     """Each table through the stages, in order; with `workers` > 1 several at a time, and a few ahead."""
     if workers == 1:
         from zhixing.corpus.pipeline import Processor
 
-        process = Processor(settings, supplies)
+        process = Processor(settings, resources)
         yield from map(process, tables)
         return
     with ExitStack() as stack:
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for _ in range(workers):
-            idle.put(stack.enter_context(_Worker(settings, supplies)))
+            idle.put(stack.enter_context(_Worker(settings, resources)))
         threads = stack.enter_context(ThreadPoolExecutor(workers))
 
         def ask(rows: pa.Table) -> pa.Table:
@@ -68,14 +74,14 @@ def mapped(tables: Iterable[pa.Table], settings: CorpusSettings, supplies: Suppl
 class _Worker:
     """A process that applies the stages."""
 
-    def __init__(self, settings: CorpusSettings, supplies: Supplies) -> None:
+    def __init__(self, settings: CorpusSettings, resources: Resources) -> None:
         # A session of its own: Ctrl-C is for the parent, which then closes the pipes.
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "zhixing.corpus.workers"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
-        self._send((settings, supplies))
+        self._send((settings, resources))
 
     def __enter__(self) -> _Worker:
         return self

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +143,8 @@ def judge(reader: Reader, questions: list[Question]) -> tuple[Judged, dict[int, 
     return Judged(questions, found, texts, script, rows), problems
 
 
-def evaluate_reader(reader: Reader, data: Sequence[str], name: str) -> tuple[AnswerResult, list[str]]:
-    """All figures of a reader on questions, and a line of JSON for each, the worst first. `name`: the model's, for the result."""
+def evaluate_reader(reader: Reader, data: Sequence[str], name: str) -> tuple[AnswerResult, list[dict[str, Any]]]:
+    """All figures of a reader on questions, and a row of `examples.jsonl` for each, worst first. `name`: the model's, for the result."""
     read_in = _read(data)
     questions = read_in.questions
     judged, problems = judge(reader, questions)
@@ -235,10 +234,10 @@ def _broken_down(judged: Judged, edges: Sequence[int], size_of: Callable[[Questi
     return found
 
 
-def _example(judged: Judged, number: int, declines: bool) -> str:
+def _example(judged: Judged, number: int, declines: bool) -> dict[str, Any]:
     question, found, row = judged.questions[number], judged.found[number], judged.rows[number]
     shares, none = found.probabilities(none=declines)
-    record = {
+    return {
         "id": question.id,
         "question": question.question,
         "answers": list(dict.fromkeys(question.texts)),
@@ -252,7 +251,6 @@ def _example(judged: Judged, number: int, declines: bool) -> str:
         ],
         "context": question.context[:1000],
     }
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def compare_readers(a: Path, b: Path, data: Sequence[str], test: Test, device: str) -> tuple[int, dict[str, dict[str, Any]]]:

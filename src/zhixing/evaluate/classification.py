@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,10 +24,10 @@ from zhixing.evaluate.labels import Outputs, estimates, gold, measured, predicte
 from zhixing.evaluate.occlusion import occlude
 from zhixing.evaluate.significance import FEW
 from zhixing.metrics import classification, probabilities
-from zhixing.tasks import artifact, material
-from zhixing.tasks.artifact import Opened
-from zhixing.tasks.classify import Inputs
-from zhixing.tasks.material import Columns
+from zhixing.tasks.classify import artifact, material
+from zhixing.tasks.classify.artifact import Opened
+from zhixing.tasks.classify.material import Columns
+from zhixing.tasks.classify.objective import Inputs
 
 EXPLAINED = 5
 """Errors, and right predictions, that are explained word by word."""
@@ -123,8 +122,10 @@ def judge(opened: Opened, examples: list[Example], dropped: list[Dropped]) -> Ju
     return Judged(examples, dropped, gold(examples, opened.task.targets), outputs, full, artifact.trained_on(opened.path, examples))
 
 
-def evaluate_classifier(opened: Opened, data: Sequence[str], where: Columns, name: str) -> tuple[ClassificationResult, list[str]]:
-    """All figures of a classifier on labelled texts, and a line of JSON for each text. `name`: the model's, for the result."""
+def evaluate_classifier(
+    opened: Opened, data: Sequence[str], where: Columns, name: str
+) -> tuple[ClassificationResult, list[dict[str, Any]]]:
+    """All figures of a classifier on labelled texts, and a row of `examples.jsonl` for each. `name`: the model's, for the result."""
     judged = judge(opened, *examples_for(opened, data, where))
     targets, task, count = opened.task.targets, opened.task, len(judged.examples)
     if count < FEW:
@@ -232,11 +233,11 @@ def _shown(opened: Opened, judged: Judged, said: NDArray[Any], i: int) -> dict[s
     return row
 
 
-def _row(opened: Opened, judged: Judged, said: NDArray[Any], i: int) -> str:
+def _row(opened: Opened, judged: Judged, said: NDArray[Any], i: int) -> dict[str, Any]:
     row = _shown(opened, judged, said, i) | {"tokens": int(judged.tokens[i]), "in_training": bool(judged.seen[i])}
     if opened.task.kind != "number":
         row["right"] = bool(np.all(said[i] == judged.wanted[i]))
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    return row
 
 
 def _explained(opened: Opened, judged: Judged, said: NDArray[Any]) -> list[dict[str, Any]]:

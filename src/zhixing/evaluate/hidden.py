@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from zhixing.checkpoint import Loaded
 from zhixing.console import progress
 from zhixing.errors import ArtifactError
+from zhixing.evaluate.run import filled, pools, refuse_infinite
 from zhixing.metrics import Rows
 from zhixing.metrics.masked import NATS, RIGHT
 from zhixing.models.shapes import EncoderModel
@@ -58,9 +58,9 @@ def score(loaded: Loaded, texts: Iterable[str], seed: int, total: int | None = N
     hiding, pieces_of = Hiding(tokenizer, settings.ratio), tokenizer.token_bytes()
     opening = tokenizer.end if tokenizer.cls is None else tokenizer.cls
     found: list[Rows] = []
-    iterator, room = iter(texts), max(1, loaded.context - 2)
+    room = max(1, loaded.context - 2)
     with progress("evaluating", total=total, unit="documents") as bar:
-        while pool := list(itertools.islice(iterator, _POOL)):
+        for pool in pools(texts, _POOL):
             rows, pending = np.zeros((len(pool), 3)), list[Piece]()
             for number, ids in enumerate(tokenizer.encode_batch(pool)):
                 words = beginnings(pieces_of, ids) if settings.whole_words else np.ones(len(ids), dtype=bool)
@@ -71,12 +71,9 @@ def score(loaded: Loaded, texts: Iterable[str], seed: int, total: int | None = N
                     seen, targets = hiding.draw(framed, begins, [(seed, own, start)])
                     pending.append(Piece(number, seen[0], targets[0]))
             pending.sort(key=lambda piece: len(piece.seen))
-            for batch in _batches(pending):
-                _add(loaded.model, loaded.device, tokenizer.pad, batch, rows)
-            if not np.isfinite(rows).all():
-                raise ArtifactError(
-                    loaded.path, "its predictions are not finite numbers: the training has diverged, or the weights are damaged"
-                )
+            for run in filled([len(piece.seen) for piece in pending], BATCH_TOKENS):
+                _add(loaded.model, loaded.device, tokenizer.pad, pending[run], rows)
+            refuse_infinite(loaded, rows)
             found.append(rows)
             bar.advance(len(pool))
     return np.concatenate(found) if found else np.zeros((0, 3))
@@ -102,15 +99,3 @@ def _add(model: EncoderModel, device: torch.device, pad: int, batch: list[Piece]
     np.add.at(rows, (owner, NATS), nats)
     np.add.at(rows, (owner, RIGHT), right)
     np.add.at(rows, (owner, 2), 1)
-
-
-def _batches(pending: list[Piece]) -> Iterable[list[Piece]]:
-    """Runs of pieces (sorted by length) that fill a batch when padded to the longest."""
-    batch: list[Piece] = []
-    for piece in pending:
-        if batch and (len(batch) + 1) * len(piece.seen) > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(piece)
-    if batch:
-        yield batch

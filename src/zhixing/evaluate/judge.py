@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from zhixing.console import warn
+from zhixing.corpus.pairs.pair import known
 from zhixing.errors import InputError, SettingError
 from zhixing.evaluate import outputs
 from zhixing.metrics import AnyMetric, Metric, Rate, Rows, answer, classification, probabilities, regression
@@ -56,6 +57,13 @@ def translate(
             raise InputError(f"{refs[0]}:{number}", "is blank: the sentence has no reference" + (" in any file" if len(refs) > 1 else ""))
     found = translation.language_of([s for reference in references for s in reference])
     language = _language(language, found)
+    for path, lines in zip(refs, references, strict=True):
+        if all("\t" in line for line in lines) and not any("\t" in line for one in said for line in one):
+            raise InputError(f"{path}:1", "holds a tab, as all its lines do: a table, where sentences are needed, one a line")
+    for path, lines in zip(hyps, said, strict=True):
+        own = translation.language_of(lines)
+        if own != found and any(line.strip() for line in lines):
+            warn(f"{path} looks like {own}, and the references like {found}: are these the translations?")
     blank = [sum(not line.strip() for line in lines) for lines in said]
     for path, lines, count in zip(hyps, said, blank, strict=True):
         if count:
@@ -87,6 +95,8 @@ def _language(asked: str | None, found: str) -> str:
         return found
     if not asked.strip():
         raise SettingError("lang", "is empty; write a code such as zh or en")
+    if asked != "other" and not known(asked.lower()):
+        raise SettingError("lang", f"= {asked} is the code of no language; write one such as zh or en, or other")
     wanted = tokenizer(asked)
     if found != "other" and wanted == "13a":
         warn(f"the references look like {found}, and --lang is {asked}: they are cut into words with tokenizer 13a, which needs spaces")

@@ -14,15 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhixing.corpus.labelled import Example
+from zhixing.corpus.labelled.examples import Kind
 from zhixing.evaluate import significance
 from zhixing.metrics import AnyMetric, Rows, classification, probabilities, regression
 from zhixing.predict import THRESHOLD
-from zhixing.tasks.classify import Targets
+from zhixing.tasks.classify.objective import Targets
 
 Outputs = NDArray[np.float64]
 """Probabilities of classes [N, C], or numbers [N, 1]."""
 Measured = tuple[tuple[AnyMetric, ...], Rows]
 """Metrics, and the statistics [N, K] that they read."""
+
+
+def usual_metric(kind: Kind) -> str:
+    """What decides where nothing else is asked for."""
+    return {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[kind]
 
 
 def gold(examples: Sequence[Example], targets: Targets) -> NDArray[Any]:
@@ -45,13 +51,8 @@ def predicted(outputs: Outputs, targets: Targets) -> NDArray[Any]:
 
 def measured(wanted: NDArray[Any], outputs: Outputs, targets: Targets) -> list[Measured]:
     """Families of metrics with their statistics."""
-    said = predicted(outputs, targets)
-    match targets.kind:
-        case "single":
-            return [labelled(wanted, said, targets), (probabilities.PROBABILITIES, probabilities.rows(wanted, outputs))]
-        case "multi":
-            return [labelled(wanted, said, targets)]
-    return [labelled(wanted, said, targets)]
+    families = [labelled(wanted, predicted(outputs, targets), targets)]
+    return [*families, (probabilities.PROBABILITIES, probabilities.rows(wanted, outputs))] if targets.kind == "single" else families
 
 
 def labelled(wanted: NDArray[Any], said: NDArray[Any], targets: Targets) -> Measured:

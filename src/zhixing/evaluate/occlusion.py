@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from zhixing.tasks.artifact import Opened
-from zhixing.tasks.augment import words
+from zhixing.tasks.classify.artifact import Opened
+from zhixing.tasks.classify.augment import words
 
 MOST = 60
 """Parts of a text that are left out one after the other."""

@@ -64,7 +64,7 @@ def score(loaded: Loaded, texts: Iterable[str], window: int, stride: int, total:
     found: list[Rows] = []
     unknown = 0
     with progress("evaluating", total=total, unit="documents") as bar:
-        for pool in _pools(texts, _POOL):
+        for pool in pools(texts, _POOL):
             rows = np.zeros((len(pool), 4))
             pending: list[Window] = []
             for number, (text, ids) in enumerate(zip(pool, tokenizer.encode_batch(pool), strict=True)):
@@ -73,15 +73,13 @@ def score(loaded: Loaded, texts: Iterable[str], window: int, stride: int, total:
                 pending += windows(number, [end, *ids, end], window, stride)
             pending.sort(key=lambda w: len(w.ids))
             done = np.zeros(len(pool), dtype=np.int64)
-            for batch in _batches(pending, BATCH_TOKENS):
+            for run in filled([len(w.ids) - 1 for w in pending], BATCH_TOKENS):
+                batch = pending[run]
                 for one, nats in zip(batch, _nats(loaded, batch), strict=True):
                     rows[one.document, 0] += nats
                     done[one.document] += one.new
             assert (done == rows[:, 1]).all(), "each token is predicted exactly once"
-            if not np.isfinite(rows).all():
-                raise ArtifactError(
-                    loaded.path, "its predictions are not finite numbers: the training has diverged, or the weights are damaged"
-                )
+            refuse_infinite(loaded, rows)
             found.append(rows)
             bar.advance(len(pool))
     return Scored(np.concatenate(found) if found else np.zeros((0, 4)), unknown)
@@ -108,19 +106,25 @@ def _nats(loaded: Loaded, batch: list[Window]) -> list[float]:
     return [float(n) for n in torch.cat(nats).view_as(targets).double().sum(1)]
 
 
-def _pools(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+def pools(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """So many texts at a time."""
     iterator = iter(texts)
     while pool := list(itertools.islice(iterator, size)):
         yield pool
 
 
-def _batches(pending: list[Window], most: int) -> Iterator[list[Window]]:
-    """Runs of windows (sorted by length) that fill a batch of `most` tokens when padded to the longest."""
-    batch: list[Window] = []
-    for w in pending:
-        if batch and (len(batch) + 1) * (len(w.ids) - 1) > most:
-            yield batch
-            batch = []
-        batch.append(w)
-    if batch:
-        yield batch
+def filled(lengths: Sequence[int], most: int) -> Iterator[slice]:
+    """Runs of what is sorted by length that fill a batch of `most` tokens when padded to the longest; one that is longer goes alone."""
+    start = 0
+    for stop, length in enumerate(lengths):
+        if stop > start and (stop - start + 1) * length > most:
+            yield slice(start, stop)
+            start = stop
+    if start < len(lengths):
+        yield slice(start, len(lengths))
+
+
+def refuse_infinite(loaded: Loaded, rows: Rows) -> None:
+    """Raise `ArtifactError` for statistics that are not finite."""
+    if not np.isfinite(rows).all():
+        raise ArtifactError(loaded.path, "its predictions are not finite numbers: the training has diverged, or the weights are damaged")

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from zhixing.corpus.pairs import Pair, TagColumns, read
 from zhixing.errors import InputError
 from zhixing.evaluate import significance
 from zhixing.evaluate.classification import Score
-from zhixing.files import read_json, together, write_json, write_text
+from zhixing.files import read_json, together, write_json, write_json_lines
 from zhixing.metrics import Columns, Rows, translation
 
 if TYPE_CHECKING:
@@ -120,8 +119,7 @@ def evaluated(
     worst = translation.worst_first(metrics, rows)
     with together(folder) as place:
         write_json(place / "report.json", report)
-        lines = (_example(n, sources, references, said, metrics, rows) for n in worst)
-        write_text(place / "examples.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        write_json_lines(place / "examples.jsonl", (_example(n, sources, references, said, metrics, rows) for n in worst))
     return found
 
 

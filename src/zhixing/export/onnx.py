@@ -37,8 +37,8 @@ from zhixing.models.marian import DecoderTrunk, MarianSettings
 from zhixing.models.rnn import RNNSettings
 from zhixing.models.shapes import DecoderModel, EncoderDecoderModel, Memory, Stepped
 from zhixing.nn.state import State
-from zhixing.tasks.artifact import Opened
-from zhixing.tasks.classify import Classifier, Inputs, Targets, pooled, probabilities
+from zhixing.tasks.classify.artifact import Opened
+from zhixing.tasks.classify.objective import Classifier, Inputs, Targets, pooled, probabilities
 from zhixing.tasks.translation.artifact import Translator
 
 MODEL, SETTINGS = "model.onnx", "settings.json"

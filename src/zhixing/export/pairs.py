@@ -99,18 +99,21 @@ def _generation(decode: BeamSettings, end: int) -> dict[str, Any]:
 
 
 def _tokenizers(folder: Path, translator: Translator, context: int) -> None:
-    """What transformers needs to open both tokenizers; the source's puts its end mark behind a text."""
+    """What transformers needs to open both tokenizers; the source's puts its marks around a text."""
     target, source = translator.target, translator.source
-    write_json(folder / "tokenizer_config.json", _named(target, context))
+    order = {"legacy_behaviour": True} if translator.search.after else {}  # so that it is known where the folder is read again
+    write_json(folder / "tokenizer_config.json", _named(target, context) | order)
     (folder / "source").mkdir()
     tree, names = source.to_json(), source.names()
-    around = [*translator.search.before, source.end]
+    around = [*translator.search.before, source.end, *translator.search.after]
     marks = [{"SpecialToken": {"id": names[mark], "type_id": 0}} for mark in around]
     texts = [{"Sequence": {"id": side, "type_id": 0}} for side in ("A", "B")]
+    first = len(translator.search.before)
+    before, behind = marks[:first], marks[first:]
     tree["post_processor"] = {
         "type": "TemplateProcessing",
-        "single": [*marks[:-1], texts[0], marks[-1]],
-        "pair": [*marks[:-1], texts[0], marks[-1], texts[1], marks[-1]],
+        "single": [*before, texts[0], *behind],
+        "pair": [*before, texts[0], behind[0], texts[1], *behind],
         "special_tokens": {names[mark]: {"id": names[mark], "ids": [mark], "tokens": [names[mark]]} for mark in around},
     }
     write_json(folder / "source" / "tokenizer.json", tree)

@@ -18,8 +18,9 @@ from zhixing.console import progress
 from zhixing.errors import ZhixingError
 from zhixing.files import write_json
 from zhixing.metrics import translation
+from zhixing.tasks.artifact import TASK
 from zhixing.tasks.translation import engines
-from zhixing.tasks.translation.artifact import RECIPE, TASK, Golden, Translator
+from zhixing.tasks.translation.artifact import RECIPE, Golden, Translator
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER
 
 Quantization = Literal["float32", "int8"]

@@ -10,7 +10,12 @@
        F    = 1 / ((1 - alpha) / P + alpha / R)
        METEOR = F (1 - gamma (chunks / matches)^beta), matches being the mean of both sides'
 
-The program's paraphrase tables are not used; the signature names what is.
+The program's paraphrase tables are not used; the signature names what is. How near this comes to the program, with the tests that say so:
+
+    same words (cut by spaces, or as BLEU's `zh` does)     within 1e-9: 5 systems of WMT21 English-Chinese
+    words of jieba                                         within 0.001 on the same: rjieba cuts a few words otherwise
+    English, exact and stem                                within 1e-9 on nlg-eval's two sentences (0.2673)
+    nlg-eval's METEOR, which has synonyms and paraphrases  within 0.03 on the same (0.2958)
 """
 
 from __future__ import annotations

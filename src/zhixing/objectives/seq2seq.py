@@ -68,7 +68,8 @@ class Seq2SeqSettings(Settings):
 class Ends:
     """Ids of the marks that stand around the sides of a pair."""
 
-    source_end: int
+    source_end: int | None
+    """None: the sources hold the marks behind them themselves."""
     start: int
     """What the decoder reads first."""
     end: int
@@ -116,7 +117,9 @@ class Seq2Seq:
         """
         numbers = self.members[self.buckets(size).batch(step)][rank::world]
         ends, epoch = self.ends, step // self.buckets(size).per_epoch
-        sources = [np.append(self._side(0, n, epoch), ends.source_end) for n in numbers]
+        sources = [self._side(0, n, epoch) for n in numbers]
+        if ends.source_end is not None:
+            sources = [np.append(source, ends.source_end) for source in sources]
         targets = [np.append(self._side(1, n, epoch), ends.end) for n in numbers]
         written = _padded(targets, IGNORE)
         ids = np.concatenate([np.full((len(numbers), 1), ends.start), written[:, :-1]], axis=1)

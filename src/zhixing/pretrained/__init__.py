@@ -54,6 +54,8 @@ class Pretrained:
     """Of an encoder-decoder: the token before the first of an output."""
     decoding: dict[str, Any] = field(default_factory=dict)
     """Of an encoder-decoder: settings of `decode.beam` that the folder recommends."""
+    behind: bool = False
+    """Of an encoder-decoder that has marks of languages: whether that of the source stands behind its end."""
 
 
 def is_folder(path: Path) -> bool:
@@ -102,7 +104,10 @@ def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
             raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}")
     begin, decoding = marian.decoding(folder)
     begin = target.end if begin is None else begin
-    return Pretrained(found.architecture, model, target, found.context, source_tokenizer=source, begin=begin, decoding=decoding)
+    return Pretrained(
+        found.architecture, model, target, found.context, source_tokenizer=source, begin=begin, decoding=decoding,
+        behind=marian.behind(folder),
+    )  # fmt: skip
 
 
 def save_pair(

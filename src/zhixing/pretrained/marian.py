@@ -145,6 +145,18 @@ def tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     return both, both
 
 
+def behind(folder: Path) -> bool:
+    """Whether the language of a source stands behind its end: NLLB's older order, where its tokenizer says `legacy_behaviour`.
+
+    transformers 4.30 and later put it before the source where nothing is said; M2M100's always stands there.
+    """
+    path = folder / "tokenizer_config.json"
+    said = read_json(path) if path.is_file() else {}
+    if not isinstance(said, dict):
+        raise ArtifactError(path, "is not a tokenizer_config.json: it holds no names")
+    return said.get("legacy_behaviour") is True and not str(said.get("tokenizer_class")).startswith("M2M100")
+
+
 def _ids(path: Path) -> list[str]:
     """The names of a vocab.json in the order of their ids."""
     ids = read_json(path)

@@ -1,256 +1,96 @@
-"""A finished classifier on disk: one folder that holds all it takes to say the same of the same text anywhere.
+"""What the finished runs of all tasks have in common on disk: what of them is read and written, and when it is not believed.
 
-    runs/senti/
-        model.safetensors   the best weights
-        tokenizer.json
-        config.json         settings, the cleaning of texts among them
-        task.json           labels, temperature, SHA-256 of weights and tokenizer, golden inputs with their outputs
-        training.npy        hashes of the texts trained on, by which a test set is checked for them
-
-Whoever opens it gets the golden outputs again, or an error: a library that has come to cut or compute otherwise does not go unseen.
+model.safetensors   the best weights
+task.json           what the task is, SHA-256 of the weights, golden inputs with their outputs
+training.npy        hashes of what was trained on, by which a test set is checked for it
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import safetensors.torch
-import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from zhixing import device as devices
-from zhixing.config import Settings, resolve
-from zhixing.corpus.clean import CleanSettings
-from zhixing.corpus.labelled import Example
-from zhixing.corpus.labelled.examples import Kind
+from zhixing.config import Settings
 from zhixing.errors import ArtifactError, InputError
-from zhixing.files import open_folder, read_json, sha256, write_bytes, write_json
-from zhixing.models import build, longest
-from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
+from zhixing.files import read_json, sha256, write_bytes
 from zhixing.pretrained.weights import save as save_tensors
-from zhixing.tasks.classify import Classifier, Inputs, Targets, classifier, logits, probabilities
-from zhixing.tasks.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 TASK, WEIGHTS, TRAINING = "task.json", "model.safetensors", "training.npy"
-TOLERANCE = 2e-3
-"""By how much golden outputs may differ from machine to machine: fp32 sums in another order move the fifth digit."""
+
+S = TypeVar("S", bound=Settings)
+Hashes = NDArray[np.uint64]
 
 
-class Golden(Settings):
-    """A text and what the model said of it."""
-
-    text: str
-    pair: str | None
-    output: tuple[float, ...]
-    """Probabilities of the classes, or the number."""
-
-
-class Task(Settings):
-    """What `task.json` holds."""
-
-    task: str
-    kind: Kind
-    labels: tuple[str, ...]
-    mean: float
-    deviation: float
-    pairs: bool
-    window: int
-    temperature: float
-    """What logits are divided by, so that probabilities fit the validation texts (Guo et al. 2017)."""
-    shape: Shape
-    weights: str
-    """SHA-256 of the weights file."""
-    tokenizer: str
-    """Fingerprint of the tokenizer."""
-    golden: tuple[Golden, ...]
-
-    @property
-    def targets(self) -> Targets:
-        """The classes, or the scale."""
-        return Targets(self.kind, self.labels, self.mean, self.deviation)
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A classifier that is ready to be used."""
-
-    path: Path
-    task: Task
-    model: Classifier
-    tokenizer: Tokenizer
-    cleaning: CleanSettings
-    recipe: ClassifyRecipe
-    device: torch.device
-
-    def outputs(self, texts: Sequence[str], pairs: Sequence[str] | None = None, precision: str = "fp32") -> NDArray[np.float64]:
-        """Probabilities of the classes [N, C], or numbers [N, 1], of cleaned texts."""
-        found = self.logits(texts, pairs, precision)
-        return probabilities(found, self.task.targets, self.task.temperature).numpy()
-
-    def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None, precision: str = "fp32") -> torch.Tensor:
-        """Logits [N, C] of cleaned texts."""
-        read = Inputs(self.tokenizer, texts, pairs, self.task.window)
-        return logits(self.model, read, self.device, devices.dtype(precision, self.device))
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
-        return self.task.weights
-
-
-def is_classifier(path: Path) -> bool:
-    """Whether a run folder is one of classification, finished or not."""
+def objective_of(run: Path) -> str | None:
+    """The kind of objective of a run, finished or not; None for anything else."""
     try:
-        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "classify")
+        return str(read_json(Path(run) / "config.json")["objective"]["kind"])
     except (InputError, KeyError, TypeError):
-        return False
+        return None
 
 
-def build_classifier(recipe: ClassifyRecipe, vocabulary: int, classes: int, shape: Shape) -> Classifier:
-    """A new classifier of a recipe."""
-    model = build(recipe.model, vocabulary, shape)
-    assert isinstance(model, DecoderModel | EncoderModel)
-    return classifier(model, classes, recipe.objective)
+def read_task(run: Path, kind: type[S]) -> S:
+    """What `task.json` holds. Raises `ArtifactError` where the run is unfinished, damaged or of another version."""
+    if not (run / TASK).is_file():
+        raise ArtifactError(run, "has not finished training; the command that began it continues it")
+    try:
+        return kind.model_validate(read_json(run / TASK))
+    except (ValidationError, InputError):
+        raise ArtifactError(run / TASK, "is damaged, or made by another version of Zhixing") from None
 
 
-def write(
-    run: Path,
-    model: Classifier,
-    tokenizer: Tokenizer,
-    targets: Targets,
-    recipe: ClassifyRecipe,
-    train: Sequence[Example],
-    golden: Sequence[Example],
-    *,
-    temperature: float,
-    paired: bool,
-) -> Task:
-    """Write weights, hashes of the training texts and `task.json` of a trained model, which lies on the CPU, into its run folder."""
-    save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
-    write_bytes(run / TRAINING, _npy(np.unique(hashes(train))))
-    window = window_of(recipe)
-    read = Inputs(tokenizer, [e.text for e in golden], [e.pair or "" for e in golden] if paired else None, window)
-    said = probabilities(logits(model, read, torch.device("cpu"), torch.float32), targets, temperature).tolist()
-    task = Task(
-        task="classify",
-        kind=targets.kind,
-        labels=targets.names,
-        mean=targets.mean,
-        deviation=targets.deviation,
-        pairs=paired,
-        window=window,
-        temperature=temperature,
-        shape=model.shape,
-        weights=sha256(run / WEIGHTS),
-        tokenizer=tokenizer.fingerprint,
-        golden=tuple(
-            Golden(text=e.text, pair=e.pair if paired else None, output=tuple(output)) for e, output in zip(golden, said, strict=True)
-        ),
-    )
-    write_json(run / TASK, task.model_dump())
-    return task
-
-
-def window_of(recipe: ClassifyRecipe) -> int:
-    """Tokens that are seen: what is set, or as many as the model has positions for."""
-    most = longest(recipe.model)
-    return recipe.objective.window if most is None else min(most, recipe.objective.window)
-
-
-def load_tokenizer(path: Path, fingerprint: str) -> Tokenizer:
+def load_tokenizer(run: Path, fingerprint: str) -> Tokenizer:
     """The tokenizer of a finished run. Raises `ArtifactError` for another than the one that its model was trained with."""
-    tokenizer = Tokenizer.load(path / "tokenizer.json")
+    tokenizer = Tokenizer.load(run / "tokenizer.json")
     if tokenizer.fingerprint != fingerprint:
-        raise ArtifactError(path / "tokenizer.json", "is not the tokenizer that the model was trained with")
+        raise ArtifactError(run / "tokenizer.json", "is not the tokenizer that the model was trained with")
     return tokenizer
 
 
-def load_weights(model: nn.Module, path: Path, fingerprint: str) -> None:
+def load_weights(model: nn.Module, run: Path, fingerprint: str) -> None:
     """Give a model, made on the device `meta`, the weights of a finished run. Raises `ArtifactError` where damaged or unfit."""
-    if not (path / WEIGHTS).is_file() or sha256(path / WEIGHTS) != fingerprint:
-        raise ArtifactError(path, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
+    if not (run / WEIGHTS).is_file() or sha256(run / WEIGHTS) != fingerprint:
+        raise ArtifactError(run, f"is damaged: the bytes of {WEIGHTS} do not match their SHA-256")
     try:
-        model.load_state_dict(safetensors.torch.load_file(path / WEIGHTS), assign=True)
+        model.load_state_dict(safetensors.torch.load_file(run / WEIGHTS), assign=True)
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(path / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
+        raise ArtifactError(run / WEIGHTS, f"does not fit the model of its config.json ({str(error).splitlines()[0]:.80})") from None
 
 
-def open_classifier(path: Path, device: str = "auto") -> Opened:
-    """Open a finished classification run, its hashes and golden outputs checked.
-
-    Raises `ArtifactError` when it is absent, unfinished, damaged, or does not say what it said when it was made.
-    """
-    path, target = Path(path), devices.pick(device)
-    open_folder(path, "run", verify=["config.json", "tokenizer.json"])
-    if not is_classifier(path):
-        raise ArtifactError(path, "is no classification run; train one with zhixing finetune classify")
-    if not (path / TASK).is_file():
-        raise ArtifactError(path, "has not finished training; the command that began it continues it")
-    recipe = resolve(ClassifyRecipe, read_json(path / "config.json"))
-    task = _read_task(path)
-    tokenizer = load_tokenizer(path, task.tokenizer)
-    with torch.device("meta"):
-        model = build_classifier(recipe, tokenizer.vocabulary, task.targets.classes, task.shape)
-    load_weights(model, path, task.weights)
-    opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target)
-    _check(opened)
-    return opened
+def save_weights(run: Path, model: nn.Module) -> str:
+    """Write the weights of a model, which lies on the CPU; returns their SHA-256."""
+    save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
+    return sha256(run / WEIGHTS)
 
 
-def _read_task(path: Path) -> Task:
-    try:
-        return Task.model_validate(read_json(path / TASK))
-    except (ValidationError, InputError):
-        raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
-
-
-def _check(opened: Opened) -> None:
-    """Raise `ArtifactError` unless the golden inputs get their outputs again."""
-    golden = opened.task.golden
-    if not golden:
-        return
-    pairs = [g.pair or "" for g in golden] if opened.task.pairs else None
-    again = opened.outputs([g.text for g in golden], pairs)
-    said = np.array([g.output for g in golden])
-    scale = max(1.0, opened.task.deviation) if opened.task.kind == "number" else 1.0
-    off = np.abs(again - said).max(axis=1) / scale
-    if not (off <= TOLERANCE).all():
-        worst = int(off.argmax())
-        raise ArtifactError(
-            opened.path,
-            f"does not say of {golden[worst].text[:40]!r} what it said when it was made (off by {off[worst]:.3g}); "
-            "weights, tokenizer or a library have changed",
-        )
-
-
-def hashes(examples: Sequence[Example]) -> NDArray[np.uint64]:
-    """64-bit hashes of the texts [N], the same for texts that only differ in case, spaces and marks at their ends."""
-    marks = ("\0".join(example.key).encode("utf-8", "surrogatepass") for example in examples)
-    digests = b"".join(hashlib.blake2b(mark, digest_size=8).digest() for mark in marks)
+def hashes(texts: Iterable[str]) -> Hashes:
+    """64-bit hashes of texts [N]."""
+    digests = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype=np.uint64)
 
 
-def trained_on(run: Path, examples: Sequence[Example]) -> NDArray[np.bool_]:
-    """Which of the texts a run was trained on [N]."""
+def write_training(run: Path, hashed: Hashes) -> None:
+    """Keep the hashes of what a run was trained on."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.unique(hashed), allow_pickle=False)
+    write_bytes(run / TRAINING, buffer.getvalue())
+
+
+def in_training(run: Path, hashed: Hashes) -> NDArray[np.bool_]:
+    """Which of these a run was trained on [N]."""
     try:
         known = np.load(run / TRAINING, allow_pickle=False)
     except (OSError, ValueError):
         raise ArtifactError(run, f"is damaged: {TRAINING} cannot be read") from None
-    return np.isin(hashes(examples), known)
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
+    return np.isin(hashed, known)

@@ -66,6 +66,14 @@ class TrainSettings(Settings):
     """Early stopping: validations in a row without a new best after which training stops; 0 is off."""
 
 
+def check_steps(train: TrainSettings, schedule: ScheduleSettings) -> None:
+    """What the validators of recipes ask of both parts together. Raises `ValueError`."""
+    if train.accumulate > train.batch:
+        raise ValueError(f"train.accumulate = {train.accumulate} cuts a batch of only train.batch = {train.batch} rows")
+    if schedule.warmup >= train.steps:
+        raise ValueError(f"schedule.warmup = {schedule.warmup} leaves nothing of train.steps = {train.steps}")
+
+
 @dataclass
 class State:
     """A training at rest between two steps: all that a resumed run needs besides its settings and data."""

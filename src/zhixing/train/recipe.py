@@ -11,7 +11,7 @@ from zhixing import objectives
 from zhixing.config import Settings
 from zhixing.models import SHAPES, USUAL, Architecture, LlamaSettings, Shape, kinds, longest
 from zhixing.objectives import CausalSettings, ObjectiveSettings
-from zhixing.train.loop import TrainSettings
+from zhixing.train.loop import TrainSettings, check_steps
 from zhixing.train.optim import OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
@@ -41,10 +41,7 @@ class Recipe(Settings):
             raise ValueError(
                 f"objective.context = {self.objective.context} is more than the model has positions for, model.positions = {most}"
             )
-        if self.train.accumulate > self.train.batch:
-            raise ValueError(f"train.accumulate = {self.train.accumulate} cuts a batch of only train.batch = {self.train.batch} rows")
-        if self.schedule.warmup >= self.train.steps:
-            raise ValueError(f"schedule.warmup = {self.schedule.warmup} leaves nothing of train.steps = {self.train.steps}")
+        check_steps(self.train, self.schedule)
         return self
 
 

@@ -69,7 +69,7 @@ def compare(
     from zhixing.evaluate.run import score
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.tasks.answer.artifact import is_reader
-    from zhixing.tasks.artifact import is_classifier
+    from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.verbs.evaluate import check_window, default_texts
 
     if any(is_classifier(Path(path)) for path in (a, b)):
@@ -104,16 +104,16 @@ def _classifiers(
 ) -> CompareResult:
     """Compare two classifiers, or one with predictions in a file."""
     from zhixing.errors import SettingError
-    from zhixing.evaluate.labels import lower_is_better
-    from zhixing.evaluate.rivals import compare_classifiers, main_metric
-    from zhixing.tasks.material import Columns
+    from zhixing.evaluate.compare import compare_classifiers
+    from zhixing.evaluate.labels import lower_is_better, usual_metric
+    from zhixing.tasks.classify.material import Columns
 
     if data is None:
         raise SettingError("data", "is needed to compare classifiers: name the labelled texts")
     _check_test(test)
     kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
     found = {name: Comparison(**entry) for name, entry in differences.items()}
-    name = main_metric(kind)
+    name = usual_metric(kind)
     verdict = _better(name, found[name], lower_is_better(name)) + _few(texts, "texts")
     return CompareResult(a=str(a), b=str(b), data=data, documents=texts, metrics=found, verdict=verdict)
 

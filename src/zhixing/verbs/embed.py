@@ -10,18 +10,17 @@ A run that was stopped goes on when the same is asked for again. Asked about a f
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, progress, say
 from zhixing.errors import SettingError, UserError
 from zhixing.files import MANIFEST, read_json, refuse_existing, resumable_folder, sha256, write_json
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.embeddings.settings import EmbedSettings
@@ -101,20 +100,19 @@ def embed(
         return _ask(texts, nearest, analogy, chosen)
     out = Path(out)
     refuse_existing(out)
-    if workers is not None and not 1 <= workers <= 1024:
-        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
 
     from zhixing.corpus.prepared import is_data
-    from zhixing.corpus.workers import usual_workers
+    from zhixing.corpus.workers import refuse_number, usual_workers
     from zhixing.embeddings import train
     from zhixing.embeddings.settings import EmbedSettings
 
+    refuse_number(workers)
     asked = resolve(EmbedSettings, chosen)
     data = next((Path(name) for name in texts if is_data(Path(name))), None)
     _refuse(texts, data, asked, chosen)
     train.gensim(asked.vectors)  # complains when it is missing, before text is read
     words = [*(nearest or []), *(analogy or [])]
-    request = {**_request(texts, data, asked), "settings": asked.model_dump(), "words": words, "text": text_format, "zhixing": __version__}
+    request = {**_request(texts, data, asked), "words": words, "text": text_format}
     with resumable_folder(out, "vectors", request, _worth) as work:
         if not (work / LINES).is_file():
             _write_lines(texts, data, asked, work, workers)
@@ -185,16 +183,12 @@ def _worth(work: Path) -> bool:
 def _request(texts: Sequence[str], data: Path | None, asked: EmbedSettings) -> dict[str, Any]:
     """What tells that the same text is meant."""
     from zhixing.corpus import fetch
-    from zhixing.corpus.collect import stamp
-    from zhixing.corpus.readers import STDIN, expand
-    from zhixing.corpus.supplies import named_files
+    from zhixing.corpus.collect import request
+    from zhixing.corpus.readers import expand
 
     if data is not None:
-        return {"inputs": [str(data), sha256(data / MANIFEST)]}
-    sources = expand(fetch.resolve(texts))
-    typed = any(str(source.path) == STDIN for source in sources)  # it cannot be read again: never the same request
-    named = [stamp(source) for source in named_files(asked)]
-    return {"inputs": [stamp(source) for source in sources], "named": named, "stdin": time.time() if typed else None}
+        return {"settings": asked.model_dump(), "inputs": [str(data), sha256(data / MANIFEST)], "zhixing": __version__}
+    return request(expand(fetch.resolve(texts)), asked)
 
 
 def _write_lines(texts: Sequence[str], data: Path | None, asked: EmbedSettings, work: Path, workers: int | None) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import together, write_json, write_text
+from zhixing.files import together, write_json, write_json_lines
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zhixing.evaluate.classification import ClassificationResult
     from zhixing.evaluate.documents import Text
     from zhixing.evaluate.translations import TranslationResult
+    from zhixing.metrics import Metric, Rows
 
 
 class MetricResult(Result):
@@ -80,62 +81,38 @@ def evaluate(
     Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
     from zhixing.checkpoint import open_model
-    from zhixing.evaluate import documents, significance
-    from zhixing.evaluate.report import write_evaluation_report
-    from zhixing.evaluate.run import score
-    from zhixing.metrics.bits import LANGUAGE_MODEL
-    from zhixing.models.shapes import EncoderModel
     from zhixing.tasks.answer.artifact import is_reader
-    from zhixing.tasks.artifact import is_classifier
+    from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.tasks.translation.artifact import is_export, is_translator
 
-    if is_translator(Path(model)) or is_export(Path(model)):
-        return _translator(Path(model), data, (source_column, target_column), (window, stride), device, out, to, domain_column)
-    if to is not None or domain_column is not None:
+    model, translates = Path(model), is_translator(Path(model)) or is_export(Path(model))
+    if not translates and (to is not None or domain_column is not None):
         raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
-    if is_classifier(Path(model)):
-        return _classifier(Path(model), data, (text_column, label_column, pair_column), (window, stride), device, out)
-    if is_reader(Path(model)):
-        return _reader(Path(model), data, (window, stride), device, out)
-    loaded = open_model(Path(model), device)
-    if isinstance(loaded.model, EncoderModel):
-        return _hidden(loaded, str(model), data, window, stride, out)
-    loaded.decoder_for("evaluate")
-    window, stride = check_window(loaded, window, stride)
-    texts = list(default_texts(loaded) if data is None else documents.read(data))
-    if not texts:
-        raise InputError(", ".join(data or [str(model)]), "holds no text to evaluate on")
-    scored = score(loaded, (t.text for t in texts), window, stride, total=len(texts))
-    if scored.unknown:
-        warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
-    if len(texts) < significance.FEW:
-        warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
-    about = f"window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}"
-    metrics = {name: MetricResult(**found) for name, found in significance.estimates(LANGUAGE_MODEL, scored.rows, about).items()}
-    result = EvaluateResult(
-        model=str(model),
-        fingerprint=loaded.fingerprint,
-        data=data or ["validation part"],
-        documents=len(texts),
-        tokens=int(scored.rows[:, 1].sum()),
-        bytes=int(scored.rows[:, 2].sum()),
-        unknown_tokens=scored.unknown,
-        metrics=metrics,
-    )
-    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
-    if folder is not None:
-        with together(folder) as place:
-            write_text(place / "examples.jsonl", "".join(_example(t, row) for t, row in zip(texts, scored.rows.tolist(), strict=True)))
-            write_json(place / "report.json", result.model_dump())
-            write_evaluation_report(place, folder.name)
-    return result
+    if translates:
+        data = _asked(model, data, window, stride, "is a translator, so name the pairs to evaluate it on", "a translator")
+        return _translator(model, data, (source_column, target_column), device, out, to, domain_column)
+    if is_classifier(model):
+        data = _asked(model, data, window, stride, "is a classifier, so name the labelled texts to evaluate it on", "a classifier")
+        return _classifier(model, data, (text_column, label_column, pair_column), device, out)
+    if is_reader(model):
+        data = _asked(model, data, window, stride, "answers questions, so name those to evaluate it on", "a reader")
+        return _reader(model, data, device, out)
+    return _language_model(open_model(model, device), str(model), data, window, stride, out)
+
+
+def _asked(model: Path, data: list[str] | None, window: int | None, stride: int | None, why: str, kind: str) -> list[str]:
+    """What a model of a task is to be evaluated on. Raises `SettingError` for what cannot be asked of it."""
+    if data is None:
+        raise SettingError("data", f"is needed: {model} {why}")
+    if window is not None or stride is not None:
+        raise SettingError("window", f"and stride are for language models; {kind} sees what it was trained to see")
+    return data
 
 
 def _translator(
     model: Path,
-    data: list[str] | None,
+    data: list[str],
     columns: tuple[str | None, str | None],
-    frame: tuple[int | None, int | None],
     device: str,
     out: Path | None,
     to: str | None,
@@ -145,109 +122,137 @@ def _translator(
     from zhixing.evaluate.translations import evaluate_translator
     from zhixing.tasks.translation.artifact import Translator
 
-    if data is None:
-        raise SettingError("data", f"is needed: {model} is a translator, so name the pairs to evaluate it on")
-    if frame != (None, None):
-        raise SettingError("window", "and stride are for language models; a translator sees what it was trained to see")
-    translator, folder = Translator.open(model, device), out or model / "eval" / folder_name(data)
-    return evaluate_translator(translator, data, columns, folder, str(model), to=to, domain_column=domain_column)
+    folder = out or model / "eval" / folder_name(data)
+    return evaluate_translator(Translator.open(model, device), data, columns, folder, str(model), to=to, domain_column=domain_column)
 
 
 def _classifier(
-    model: Path,
-    data: list[str] | None,
-    columns: tuple[str | None, str | None, str | None],
-    frame: tuple[int | None, int | None],
-    device: str,
-    out: Path | None,
+    model: Path, data: list[str], columns: tuple[str | None, str | None, str | None], device: str, out: Path | None
 ) -> ClassificationResult:
     """Evaluate a classifier."""
     from zhixing.evaluate.classification import evaluate_classifier
     from zhixing.evaluate.report import write_classification_report
-    from zhixing.tasks.artifact import open_classifier
-    from zhixing.tasks.material import Columns
+    from zhixing.tasks.classify.artifact import open_classifier
+    from zhixing.tasks.classify.material import Columns
 
-    if data is None:
-        raise SettingError("data", f"is needed: {model} is a classifier, so name the labelled texts to evaluate it on")
-    if frame != (None, None):
-        raise SettingError("window", "and stride are for language models; a classifier sees what it was trained to see")
-    opened = open_classifier(model, device)
-    result, rows = evaluate_classifier(opened, data, Columns(*columns), str(model))
-    folder = out or model / "eval" / folder_name(data)
-    with together(folder) as place:
-        write_text(place / "examples.jsonl", "".join(rows))
-        write_json(place / "report.json", result.model_dump())
-        write_classification_report(place, folder.name)
+    result, examples = evaluate_classifier(open_classifier(model, device), data, Columns(*columns), str(model))
+    _write(out or model / "eval" / folder_name(data), result, examples, write_classification_report)
     return result
 
 
-def _reader(model: Path, data: list[str] | None, frame: tuple[int | None, int | None], device: str, out: Path | None) -> AnswerResult:
+def _reader(model: Path, data: list[str], device: str, out: Path | None) -> AnswerResult:
     """Evaluate a reader of questions."""
     from zhixing.evaluate.answers import evaluate_reader
     from zhixing.evaluate.report import write_answers_report
     from zhixing.tasks.answer.artifact import Reader
 
-    if data is None:
-        raise SettingError("data", f"is needed: {model} answers questions, so name those to evaluate it on")
-    if frame != (None, None):
-        raise SettingError("window", "and stride are for language models; a reader sees what it was trained to see")
-    result, rows = evaluate_reader(Reader.open(model, device), data, str(model))
-    folder = out or model / "eval" / folder_name(data)
-    with together(folder) as place:
-        write_text(place / "examples.jsonl", "".join(rows))
-        write_json(place / "report.json", result.model_dump())
-        write_answers_report(place, folder.name)
+    result, examples = evaluate_reader(Reader.open(model, device), data, str(model))
+    _write(out or model / "eval" / folder_name(data), result, examples, write_answers_report)
     return result
+
+
+def _write(folder: Path, result: Result, examples: Iterable[dict[str, Any]], write_report: Callable[[Path, str], None]) -> None:
+    """Write `report.json`, `examples.jsonl` and the page that is drawn from them, all of them or none."""
+    with together(folder) as place:
+        write_json_lines(place / "examples.jsonl", examples)
+        write_json(place / "report.json", result.model_dump())
+        write_report(place, folder.name)
+
+
+def _language_model(
+    loaded: Loaded, model: str, data: list[str] | None, window: int | None, stride: int | None, out: Path | None
+) -> EvaluateResult:
+    """Evaluate a decoder by the bits of all tokens, an encoder by what stood at hidden ones."""
+    from zhixing.evaluate import documents, significance
+    from zhixing.evaluate.report import write_evaluation_report
+    from zhixing.models.shapes import EncoderModel
+
+    hides = isinstance(loaded.model, EncoderModel)
+    if hides and (window is not None or stride is not None):
+        raise SettingError("window" if window is not None else "stride", f"is for decoders, and {loaded.path} is an encoder")
+    if not hides:
+        loaded.decoder_for("evaluate")
+        window, stride = check_window(loaded, window, stride)
+    texts = list(default_texts(loaded) if data is None else documents.read(data))
+    where = ", ".join(data or [model])
+    if not texts:
+        raise InputError(where, "holds no text to evaluate on")
+    found = _hidden(loaded, texts, where) if window is None or stride is None else _bits(loaded, texts, window, stride)
+    if len(texts) < significance.FEW:
+        warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
+    estimates = significance.estimates(found.metrics, found.rows, f"{found.about}|documents:{len(texts)}")
+    result = EvaluateResult(
+        model=model,
+        fingerprint=loaded.fingerprint,
+        data=data or ["validation part"],
+        documents=len(texts),
+        tokens=found.tokens,
+        bytes=sum(len(t.text.encode("utf-8")) for t in texts),
+        unknown_tokens=found.unknown,
+        metrics={name: MetricResult(**estimate) for name, estimate in estimates.items()},
+    )
+    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
+    if folder is not None:
+        _write(
+            folder,
+            result,
+            (_example(t, found.columns, row) for t, row in zip(texts, found.rows.tolist(), strict=True)),
+            write_evaluation_report,
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was counted of each document."""
+
+    metrics: Sequence[Metric]
+    """What is made of it."""
+    rows: Rows
+    columns: tuple[str, ...]
+    """Names of the columns of `rows`."""
+    about: str
+    """For the signature."""
+    tokens: int
+    unknown: int = 0
+
+
+def _bits(loaded: Loaded, texts: list[Text], window: int, stride: int) -> Measured:
+    from zhixing.evaluate.run import score
+    from zhixing.metrics.bits import LANGUAGE_MODEL
+
+    scored = score(loaded, (t.text for t in texts), window, stride, total=len(texts))
+    if scored.unknown:
+        warn(f"{scored.unknown} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good")
+    about = f"window:{window}|stride:{stride}|tok:{loaded.tokenizer.fingerprint[:8]}|start:end"
+    columns = ("nats", "tokens", "bytes", "characters")
+    return Measured(LANGUAGE_MODEL, scored.rows, columns, about, int(scored.rows[:, 1].sum()), scored.unknown)
 
 
 HIDING_SEED = 1
 """What is hidden of a text is drawn from it, so that every model of a tokenizer is asked for the same tokens."""
 
 
-def _hidden(loaded: Loaded, model: str, data: list[str] | None, window: int | None, stride: int | None, out: Path | None) -> EvaluateResult:
-    """Evaluate an encoder: what stood at hidden tokens."""
-    from zhixing.evaluate import documents, hidden, significance
-    from zhixing.evaluate.report import write_evaluation_report
+def _hidden(loaded: Loaded, texts: list[Text], where: str) -> Measured:
+    from zhixing.evaluate import hidden
     from zhixing.metrics.masked import MASKED
 
-    if window is not None or stride is not None:
-        raise SettingError("window" if window is not None else "stride", f"is for decoders, and {loaded.path} is an encoder")
-    texts = list(default_texts(loaded) if data is None else documents.read(data))
-    if not texts:
-        raise InputError(", ".join(data or [model]), "holds no text to evaluate on")
     rows = hidden.score(loaded, (t.text for t in texts), HIDING_SEED, total=len(texts))
     if not rows[:, 2].sum():
-        raise InputError(", ".join(data or [model]), "is too short: no word of it happens to be hidden")
-    if len(texts) < significance.FEW:
-        warn(f"only {len(texts)} documents: intervals by resampling so few are too narrow")
+        raise InputError(where, "is too short: no word of it happens to be hidden")
     settings = hidden.settings_of(loaded)
     about = (
         f"context:{loaded.context}|ratio:{settings.ratio:g}|words:{'whole' if settings.whole_words else 'no'}|mask:80/10/10|"
-        f"seed:{HIDING_SEED}|tok:{loaded.tokenizer.segmentation[:8]}|documents:{len(texts)}"
+        f"seed:{HIDING_SEED}|tok:{loaded.tokenizer.segmentation[:8]}"
     )
-    metrics = {name: MetricResult(**found) for name, found in significance.estimates(MASKED, rows, about).items()}
-    sizes = [len(ids) for ids in loaded.tokenizer.encode_batch([t.text for t in texts])]
-    result = EvaluateResult(
-        model=model,
-        fingerprint=loaded.fingerprint,
-        data=data or ["validation part"],
-        documents=len(texts),
-        tokens=sum(sizes),
-        bytes=sum(len(t.text.encode("utf-8")) for t in texts),
-        unknown_tokens=0,
-        metrics=metrics,
-    )
-    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
-    if folder is not None:
-        with together(folder) as place:
-            lines = [
-                json.dumps({"source": t.source, "nats": n, "right": int(r), "hidden": int(h), "text": t.text[:200]}, ensure_ascii=False)
-                for t, (n, r, h) in zip(texts, rows.tolist(), strict=True)
-            ]
-            write_text(place / "examples.jsonl", "".join(line + "\n" for line in lines))
-            write_json(place / "report.json", result.model_dump())
-            write_evaluation_report(place, folder.name)
-    return result
+    tokens = sum(len(ids) for ids in loaded.tokenizer.encode_batch([t.text for t in texts]))
+    return Measured(MASKED, rows, ("nats", "right", "hidden"), about, tokens)
+
+
+def _example(text: Text, columns: Sequence[str], row: Sequence[float]) -> dict[str, Any]:
+    """A line of `examples.jsonl`: nats, and what was counted."""
+    counted = {name: value if name == "nats" else int(value) for name, value in zip(columns, row, strict=True)}
+    return {"source": text.source, **counted, "text": text.text[:200]}
 
 
 def folder_name(data: list[str] | None) -> str:
@@ -278,9 +283,3 @@ def default_texts(loaded: Loaded) -> Iterator[Text]:
     if loaded.data is None:
         raise SettingError("data", f"{loaded.path} does not say what it was trained on; name the text to evaluate on")
     return documents.validation(loaded.data)
-
-
-def _example(text: Text, row: list[float]) -> str:
-    nats, tokens, size, characters = row
-    record = {"source": text.source, "nats": nats, "tokens": int(tokens), "bytes": int(size), "characters": int(characters)}
-    return json.dumps({**record, "text": text.text[:200]}, ensure_ascii=False) + "\n"

@@ -107,7 +107,7 @@ def export(
         if quantization == "int8":
             raise SettingError("quantization", "= int8 is for translators, whose loss is measured; leave it out")
         from zhixing.export import onnx
-        from zhixing.tasks.artifact import is_classifier, open_classifier
+        from zhixing.tasks.classify.artifact import is_classifier, open_classifier
 
         if is_classifier(run):
             done, same = onnx.write_classifier(place, open_classifier(run, "cpu")), ""

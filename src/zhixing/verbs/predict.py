@@ -3,14 +3,14 @@
 1. Texts are read from a file a window at a time, and what is said of each is written as one line, in the order of the file.
 2. A reader of questions finds its answers in the texts beside them, or in a folder of documents (`tasks.answer.lines`).
 3. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
-   of what a killed one has left, if model, input and settings are the same.
+   of what a killed one has left, if model, input and settings are the same. Without `--out` they are shown at the end.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,10 @@ from zhixing.errors import InputError, SettingError
 if TYPE_CHECKING:
     from zhixing.predict import Predictor, Text
     from zhixing.tasks.answer.artifact import Reader
+
+
+LINED = (".txt", ".jsonl", ".tsv", ".csv", ".ndjson")
+"""Files with about as many texts as they have lines."""
 
 
 class PredictResult(Result):
@@ -38,7 +42,7 @@ class PredictResult(Result):
     unanswered: int | None = None
     """Of a reader: questions, of those done now, that are said to have no answer."""
     predictions: list[dict[str, Any]] | None = None
-    """For texts given with --text, questions given with --question."""
+    """For texts given with --text, questions given with --question, and files without --out."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -60,7 +64,7 @@ def predict(
         "Texts: a text file with one a line, csv, tsv, jsonl or parquet; questions: SQuAD's or CMRC's JSON, or jsonl with question and "
         "context; - is standard input.",
     ] = None,
-    out: Annotated[Path | None, "The JSON-lines file to write."] = None,
+    out: Annotated[Path | None, "The JSON-lines file to write. Default: the lines are shown when all are done."] = None,
     text: Annotated[
         list[str] | None, "A text itself, instead of a file; may be given several times. With --question: where to look."
     ] = None,
@@ -86,8 +90,8 @@ def predict(
 
     if precision not in ("fp32", "bf16", "auto"):
         raise SettingError("precision", f"is fp32, bf16 or auto, not {precision}")
-    if in_ is not None and out is None:
-        raise SettingError("out", "is needed with --in: the JSON-lines file to write")
+    if in_ is None and out is not None:
+        raise SettingError("out", "goes with --in; what is said of texts and questions of the command line is shown")
     if is_reader(Path(model)):
         _check_questions(in_, text, question, documents, passages, best)
         began = time.perf_counter()
@@ -107,8 +111,17 @@ def predict(
             model=str(model), texts=len(rows), continued=0, problems=problems, seconds=seconds, texts_per_second=len(rows) / seconds,
             out=None, predictions=rows,
         )  # fmt: skip
-    assert in_ is not None and out is not None
-    return _file(predictor, Path(model), Path(in_), Path(out), text_column, pair_column, probabilities)
+    assert in_ is not None
+    return _file(predictor, Path(model), Path(in_), _path(out), text_column, pair_column, probabilities)
+
+
+def _path(out: Path | None) -> Path | None:
+    return None if out is None else Path(out)
+
+
+def _shown(kept: list[str] | None) -> list[dict[str, Any]] | None:
+    """Lines that no file took, as they are returned."""
+    return None if kept is None else [json.loads(line) for line in kept]
 
 
 def _check_questions(
@@ -149,13 +162,14 @@ def _answers(
 
     shelf = None if documents is None else Shelf.read(documents)
     if question is None:
-        assert in_ is not None and out is not None
+        assert in_ is not None
         began = time.perf_counter()
-        done = answer_file(reader, Path(in_), Path(out), shelf, documents, passages, best)
+        done = answer_file(reader, Path(in_), _path(out), shelf, documents, passages, best)
         seconds = time.perf_counter() - began
         return PredictResult(
             model=str(model), texts=done.lines, continued=done.before, problems=done.problems, seconds=seconds,
-            texts_per_second=(done.lines - done.before) / seconds, out=str(out), unanswered=done.unanswered,
+            texts_per_second=(done.lines - done.before) / seconds, out=None if out is None else str(out), unanswered=done.unanswered,
+            predictions=_shown(done.kept),
         )  # fmt: skip
     texts = [None] * len(question) if text is None else text * len(question) if len(text) == 1 else text
     said = answered(reader, shelf, list(zip(question, texts, strict=True)), passages)
@@ -178,39 +192,30 @@ def _given(text: str, predictor: Predictor) -> Text:
 
 
 def _file(
-    predictor: Predictor, model: Path, source: Path, out: Path, text_column: str | None, pair_column: str | None, probabilities: bool
+    predictor: Predictor, model: Path, source: Path, out: Path | None, text_column: str | None, pair_column: str | None, probabilities: bool
 ) -> PredictResult:
     import time
 
-    from zhixing.console import progress
-    from zhixing.corpus.sources import STDIN
     from zhixing.predict import WINDOW
-    from zhixing.resume import resumed
+    from zhixing.tasks.streaming import count_lines, streamed
 
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request: dict[str, Any] = {
-        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature, "in": str(source.absolute()),
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
+    request = {
+        "model": predictor.opened.fingerprint, "temperature": predictor.opened.task.temperature,
         "columns": [text_column, pair_column], "probabilities": probabilities, "precision": predictor.precision,
     }  # fmt: skip
     texts = _texts(source, text_column, pair_column, predictor.paired)
     began, problems = time.perf_counter(), 0
-    with resumed(out, None if piped else request, unit="texts") as written:
-        if sum(1 for _ in islice(texts, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first texts were predicted")
-        with progress("predicting", total=None if piped else _lines(source), unit="texts") as bar:
-            bar.advance(written.before)
-            while window := list(islice(texts, WINDOW)):
-                found = predictor(window)
-                problems += sum(prediction.problem is not None for prediction in found)
-                written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
-                bar.advance(len(window))
+    total = count_lines(source) if source.suffix.lower() in LINED else None
+    with streamed(source, texts, out, request, "predicting", "texts", WINDOW, total) as (written, windows):
+        for window in windows:
+            found = predictor(window)
+            problems += sum(prediction.problem is not None for prediction in found)
+            written.add([json.dumps(prediction.row(probabilities=probabilities), ensure_ascii=False) for prediction in found])
     seconds = time.perf_counter() - began
     return PredictResult(
         model=str(model), texts=written.lines, continued=written.before, problems=problems, seconds=seconds,
-        texts_per_second=(written.lines - written.before) / seconds, out=str(out),
+        texts_per_second=(written.lines - written.before) / seconds, out=None if out is None else str(out),
+        predictions=_shown(written.kept),
     )  # fmt: skip
 
 
@@ -237,27 +242,14 @@ def _texts(source: Path, text_column: str | None, pair_column: str | None, paire
     if paired and where.pair is None:
         raise InputError(source, "this model wants pairs of texts: say which column holds the second with --pair-column")
     skip = first[0] if where.header and where.width is not None else None
-    for row in _chain(start, rows):
+    for row in chain(start, rows):
         if row is skip:
             continue
         values = [None if place is None or isinstance(row, Dropped) else _cell(row, place) for place in (where.text, where.pair)]
         yield (values[0], values[1]) if paired else values[0]  # type: ignore[misc]
 
 
-def _chain(start: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
-    yield from start
-    yield from rest
-
-
 def _cell(row: Any, place: int | str) -> Any:
     if isinstance(row.cells, dict):
         return row.cells.get(str(place))
     return row.cells[place] if isinstance(place, int) and place < len(row.cells) else None
-
-
-def _lines(source: Path) -> int | None:
-    """Lines of a file, counted; None where they say nothing about the texts."""
-    if source.suffix.lower() not in (".txt", ".jsonl", ".tsv", ".csv", ".ndjson"):
-        return None
-    with open(source, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -13,18 +13,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, progress, say
 from zhixing.errors import InputError, SettingError
 from zhixing.files import human_bytes, refuse_existing, resumable_folder, sha256, write_json
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.corpus.collect import Collected
@@ -100,68 +99,85 @@ def prepare(
     refuse_existing(out)
 
     from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, origin, stamp, total_bytes
-    from zhixing.corpus.decontaminate import counted
-    from zhixing.corpus.readers import STDIN, expand
-    from zhixing.corpus.split import usual_share
-    from zhixing.corpus.supplies import named_files
-    from zhixing.corpus.workers import usual_workers
+    from zhixing.corpus.collect import SEGMENTS, collect, request, total_bytes
+    from zhixing.corpus.readers import expand
+    from zhixing.corpus.workers import refuse_number, usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
-    from zhixing.tokenizer.tokenizer import Tokenizer
 
-    if workers is not None and not 1 <= workers <= 1024:
-        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
+    refuse_number(workers)
     asked = resolve(PrepareSettings, chosen)
-    if tokenizer is not None and not Path(tokenizer).exists():  # a model by its name
-        from zhixing.pretrained import locate
-
-        tokenizer = locate(tokenizer)
-    given = Tokenizer.adopt(Path(tokenizer)) if tokenizer is not None else None
+    path, given = _given(tokenizer)
     sources = expand(fetch.resolve(texts))
     size = total_bytes(sources)
-    share = asked.split.valid or usual_share(size)
+    wish = {**request(sources, asked), "tokenizer": given.fingerprint if given else None}
     manifest: dict[str, Any] = {}
-    request = {
-        "settings": asked.model_dump(),
-        "inputs": [stamp(source) for source in sources],
-        "named": [stamp(source) for source in named_files(asked)],
-        "tokenizer": given.fingerprint if given else None,
-        "zhixing": __version__,
-        "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
-    }
-    with resumable_folder(out, "data", request, lambda work: any(work.glob(SEGMENTS)), extra=manifest) as work:
+    with resumable_folder(out, "data", wish, lambda work: any(work.glob(SEGMENTS)), extra=manifest) as work:
         folder = work / "data"
         collected = collect(sources, work, asked, workers or usual_workers(size), ray)
-        statistics = _write(collected, folder, asked, share)
-        summary = {**statistics.summary(), "valid_share": share}
-        _check(texts[0], summary)
-        parts = summary["parts"]
-        if given is None:
-            given = _train(folder, asked, parts["train"]["bytes"])
-        given.save(folder / "tokenizer.json")
-        tokens = {part: _encode(folder, part, given, parts[part]["documents"]) for part in PARTS}
-        say("measuring what a model has to beat")
-        if evaluated := asked.filter.evaluation.files:
-            summary["evaluation"] = counted(statistics.reasons, evaluated)
-        result = _describe(out, folder, given, summary, tokens)
-        manifest |= {"tokens": tokens, "vocabulary": given.vocabulary, "fingerprint": result.fingerprint}
-        write_json(folder / "config.json", asked.model_dump())
-        lineage = {
-            "texts": [str(text) for text in texts],
-            "inputs": collected.inputs,
-            "named": [origin(source) for source in named_files(asked)],
-            "tokenizer": None,
-            "settings": dict(chosen),
-            "zhixing": __version__,
-        }
-        if tokenizer is not None:
-            lineage["tokenizer"] = {"path": str(tokenizer), "fingerprint": given.fingerprint}
-        write_json(folder / "lineage.json", lineage)
-
-        from zhixing.evaluate.report import write_data_report
-
-        write_data_report(folder, out)
+        result, tokens = _fill(folder, out, texts[0], collected, asked, given, size)
+        manifest |= {"tokens": tokens, "vocabulary": result.vocabulary, "fingerprint": result.fingerprint}
+        _record(
+            folder, out, texts, collected, asked, chosen, None if given is None else {"path": str(path), "fingerprint": given.fingerprint}
+        )
     return result
+
+
+def _given(tokenizer: Path | None) -> tuple[Path | None, Tokenizer | None]:
+    """The tokenizer that is to be used, and where it lies."""
+    from zhixing.pretrained import locate
+    from zhixing.tokenizer.tokenizer import Tokenizer
+
+    if tokenizer is None:
+        return None, None
+    path = Path(tokenizer) if Path(tokenizer).exists() else locate(tokenizer)  # a model by its name
+    return path, Tokenizer.adopt(path)
+
+
+def _fill(
+    folder: Path, out: Path, first: str, collected: Collected, asked: PrepareSettings, tokenizer: Tokenizer | None, size: int
+) -> tuple[PrepareResult, dict[Split, int]]:
+    """Documents, tokenizer, tokens and what is known of them; returns the verb's result and the tokens of each part.
+
+    first: what the texts are called in an error; size: bytes of the sources.
+    """
+    from zhixing.corpus.decontaminate import counted
+    from zhixing.corpus.split import usual_share
+
+    share = asked.split.valid or usual_share(size)
+    statistics = _write(collected, folder, asked, share)
+    summary = {**statistics.summary(), "valid_share": share}
+    _check(first, summary)
+    parts = summary["parts"]
+    if tokenizer is None:
+        tokenizer = _train(folder, asked, parts["train"]["bytes"])
+    tokenizer.save(folder / "tokenizer.json")
+    tokens = {part: _encode(folder, part, tokenizer, parts[part]["documents"]) for part in PARTS}
+    say("measuring what a model has to beat")
+    if evaluated := asked.filter.evaluation.files:
+        summary["evaluation"] = counted(statistics.reasons, evaluated)
+    return _describe(out, folder, tokenizer, summary, tokens), tokens
+
+
+def _record(
+    folder: Path, out: Path, texts: Sequence[str], collected: Collected, asked: PrepareSettings, chosen: Mapping[str, Any],
+    tokenizer: dict[str, str] | None,
+) -> None:  # fmt: skip
+    """Write what decided the data and what they come from, and the report."""
+    from zhixing.corpus.collect import origin
+    from zhixing.corpus.resources import named_files
+    from zhixing.evaluate.report import write_data_report
+
+    write_json(folder / "config.json", asked.model_dump())
+    lineage = {
+        "texts": [str(text) for text in texts],
+        "inputs": collected.inputs,
+        "named": [origin(source) for source in named_files(asked)],
+        "tokenizer": tokenizer,
+        "settings": dict(chosen),
+        "zhixing": __version__,
+    }
+    write_json(folder / "lineage.json", lineage)
+    write_data_report(folder, out)
 
 
 def _write(collected: Collected, folder: Path, asked: PrepareSettings, share: float) -> Statistics:

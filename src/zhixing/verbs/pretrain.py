@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, sha256, sole_user, write_json, writing
+from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, writing
+from zhixing.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
 
 if TYPE_CHECKING:
     from zhixing.models.shapes import Shape
@@ -95,11 +95,7 @@ def pretrain(
         "decoder": base_decoder,
         "vectors": None if vectors is None else Path(vectors).resolve(),
     }
-    with writing(out):
-        exists = (out / MANIFEST).is_file()
-    if exists:
-        open_folder(out, "run", verify=False)  # before a lock is laid into it
-    else:
+    if not is_begun(out):
         _create(data, out, minutes, bases, device, chosen, began)
     with sole_user(out):
         return _run(data, out, bases, device, chosen, began)
@@ -118,12 +114,10 @@ def bases_of(names: BaseNames) -> Bases:
 def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> None:
     """Plan a run and write its folder as it stands before the first step."""
     from zhixing import device as devices
-    from zhixing.files import refuse_existing
     from zhixing.start import start
     from zhixing.store import Store
     from zhixing.train.plan import make
 
-    refuse_existing(out)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
@@ -142,38 +136,21 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
     lineage = {
         "data": {"path": str(data.resolve()), "fingerprint": train.fingerprint, "manifest": sha256(data / MANIFEST)},
         "base": bases_of(bases).lineage(),
-        "settings": dict(chosen),
-        "minutes": minutes,
-        "zhixing": __version__,
     }
     with new_folder(out, "run", extra={"data": train.fingerprint}) as folder:
-        write_json(folder / "config.json", recipe.model_dump())
+        write_record(folder, recipe, lineage, chosen, minutes)
         write_json(folder / "plan.json", plan.model_dump())
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
         tokenizer.save(folder / "tokenizer.json")
         for name in ("statistics.json", *(("baselines.json",) if recipe.objective.kind == "causal" else ())):
             if (data / name).is_file():
                 (folder / name).write_bytes((data / name).read_bytes())
 
 
-def _begun_with(out: Path, names: BaseNames) -> Bases:
-    """What a run was begun with; of vectors nothing once there is a checkpoint, which holds what has become of them."""
-    begun = (read_json(out / "lineage.json")["base"] or {}).get("vectors")
-    if begun is None or any((out / "checkpoints").glob("step-*")):
-        return bases_of({**names, "vectors": None})
-    folder = Path(begun["path"])
-    if not (folder / MANIFEST).is_file() or sha256(folder / MANIFEST) != begun["manifest"]:
-        raise ArtifactError(folder, f"does not hold the vectors that {out} was begun with; give these, or choose another --out")
-    return bases_of({**names, "vectors": folder})
-
-
 def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
     from zhixing import objectives
-    from zhixing.checkpoint import read_recipe
-    from zhixing.session import Session, Validation, refuse_changes
+    from zhixing.session import Session, Validation
     from zhixing.start import start
     from zhixing.store import Store
     from zhixing.tokenizer.tokenizer import Tokenizer
@@ -181,18 +158,16 @@ def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[s
     from zhixing.train.plan import begin
     from zhixing.train.recipe import Recipe
 
-    open_folder(out, "run")
-    recipe = read_recipe(out)
-    refuse_changes(Recipe, recipe, chosen)
-    if (out / "result.json").is_file():
-        say(f"{out} is finished already; choose another --out for a new run")
-        return PretrainResult.model_validate(read_json(out / "result.json"))
+    recipe = taken_up(out, Recipe, chosen)
+    if (result := finished(out, PretrainResult)) is not None:
+        return result
     train_store, valid_store = Store.open(data, "train"), Store.open(data, "valid")
     if train_store.fingerprint != read_json(out / "lineage.json")["data"]["fingerprint"]:
         raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     target, plan = devices.pick(device), read_json(out / "plan.json")
     tokenizer, settings = Tokenizer.load(out / "tokenizer.json"), recipe.train
-    base = start(_begun_with(out, bases), data, {"objective.kind": recipe.objective.kind}).base
+    vectors = begun_vectors(out, (read_json(out / "lineage.json")["base"] or {}).get("vectors"))
+    base = start(bases_of({**bases, "vectors": vectors}), data, {"objective.kind": recipe.objective.kind}).base
     state = begin(recipe, tokenizer.vocabulary, target, base)
     objective = objectives.make(recipe.objective, train_store, settings.seed, tokenizer)
     held_out = objectives.make(recipe.objective, valid_store, 0, tokenizer)
@@ -230,30 +205,25 @@ def _finish(out: Path, session: Session, shape: Shape, plan: dict[str, Any], val
     """Samples, evaluation and report of a run whose steps are all done."""
     from zhixing import device as devices
     from zhixing.evaluate.report import write_run_report
-    from zhixing.session import usual_rate
     from zhixing.verbs.evaluate import evaluate
 
     if shape == "decoder":
         _samples(out, valid, str(session.device))
     if shape != "encoder-decoder":
         evaluate(out, device=str(session.device))
-    speed = usual_rate(out)
+    summary = session.summary()
     result = PretrainResult(
         run=str(out),
-        steps=session.state.step,
         tokens=session.history["tokens"],
         parameters=plan["parameters"],
-        seconds=session.seconds,
         planned_seconds=plan["seconds"],
-        tokens_per_second=speed,
-        mfu=speed * plan["flops_per_token"] / plan["peak_flops"],
+        mfu=summary["tokens_per_second"] * plan["flops_per_token"] / plan["peak_flops"],
         memory_bytes=devices.peak_memory(session.device),
         planned_memory_bytes=plan["memory_bytes"],
         **session.best,
-        best_step=session.history["best_step"],
         skipped=session.state.skipped,
         spikes=session.history["spikes"],
-        stopped_early=bool(session.history["stopped_early"]),
+        **summary,
     )
     write_json(out / "result.json", result.model_dump())
     write_run_report(out)

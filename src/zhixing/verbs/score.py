@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from zhixing.config import Result
 from zhixing.console import warn
 from zhixing.errors import SettingError
-from zhixing.files import together, write_json, write_text
+from zhixing.files import together, write_json, write_json_lines
 from zhixing.verbs.compare import Comparison
 from zhixing.verbs.evaluate import MetricResult
 
@@ -191,4 +190,4 @@ def _verdict(metrics: dict[str, Comparison], lower: set[str], count: int) -> str
 def _write(place: Path, result: ScoreResult | ScoreComparison, judged: Judged) -> None:
     notes = {name: value for name, value in judged.notes.items() if name != "blank_hypotheses"}
     write_json(place / "report.json", {**result.model_dump(), **notes, "worst": judged.worst[:100]})
-    write_text(place / "examples.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in judged.examples))
+    write_json_lines(place / "examples.jsonl", judged.examples)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, progress
 from zhixing.errors import InputError, SettingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, refuse_existing, resumable_folder, sha256, write_json
+from zhixing.version import __version__
 
 if TYPE_CHECKING:
     from zhixing.corpus.pipeline import StatsSettings
@@ -98,12 +97,12 @@ def stats(
     chosen = gather(config, settings)
     if out is not None:
         refuse_existing(Path(out))
-    if workers is not None and not 1 <= workers <= 1024:
-        raise SettingError("workers", f"should be between 1 and 1024, not {workers}")
 
     from zhixing.corpus.pipeline import StatsSettings
     from zhixing.corpus.prepared import is_data
+    from zhixing.corpus.workers import refuse_number
 
+    refuse_number(workers)
     asked = resolve(StatsSettings, chosen, {"dedup.near.on": near})
     if len(texts) == 1 and is_data(Path(texts[0])):
         if given := [name for name in chosen if not name.startswith("statistics.")] or ["near"] * near:
@@ -142,26 +141,20 @@ def _of_data(data: Path, out: Path | None, asked: StatsSettings, chosen: Mapping
 def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chosen: Mapping[str, Any], workers: int | None) -> StatsResult:
     """Read and clean texts, and count them."""
     from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, stamp, total_bytes
+    from zhixing.corpus.collect import SEGMENTS, collect, request, total_bytes
     from zhixing.corpus.document import Dropped
-    from zhixing.corpus.readers import STDIN, expand
+    from zhixing.corpus.readers import expand
     from zhixing.corpus.stats import Statistics
-    from zhixing.corpus.supplies import named_files
     from zhixing.corpus.workers import usual_workers
 
     sources = expand(fetch.resolve(texts))
-    request = {
-        "settings": asked.model_dump(),
-        "inputs": [stamp(source) for source in sources],
-        "named": [stamp(source) for source in named_files(asked)],
-        "zhixing": __version__,
-        "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
-    }
     with ExitStack() as stack:
         if out is None:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         else:
-            work = stack.enter_context(resumable_folder(Path(out), "statistics", request, lambda work: any(work.glob(SEGMENTS))))
+            work = stack.enter_context(
+                resumable_folder(Path(out), "statistics", request(sources, asked), lambda work: any(work.glob(SEGMENTS)))
+            )
         (work / "data").mkdir(exist_ok=True)
         collected = collect(sources, work, asked, workers or usual_workers(total_bytes(sources)))
         statistics = Statistics(asked.statistics, collected.characters())

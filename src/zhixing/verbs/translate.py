@@ -2,7 +2,7 @@
 
 1. Lines are read from a file a window at a time, split at `\n` alone; each is written in the other language as one line, in order.
 2. Lines are written to a file beside `--out` that takes its name when all are there. The same command goes on behind the last whole line
-   of what a killed one has left, if model, input and settings are the same.
+   of what a killed one has left, if model, input and settings are the same. Without `--out` they are shown at the end.
 3. How they are translated is a `Manner`: a search, terms that must appear, draws, minimum Bayes risk.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +41,7 @@ class TranslateResult(Result):
     texts_per_second: float
     out: str | None
     translations: list[dict[str, Any]] | None = None
-    """For texts given with --text."""
+    """For texts given with --text, and files without --out."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -60,7 +59,7 @@ def translate(
     model: Annotated[Path, "A finished translation run, or its export for CTranslate2 or ONNX."],
     *,
     in_: Annotated[Path | None, "A text file; each line is translated. - is standard input."] = None,
-    out: Annotated[Path | None, "The text file to write, line for line."] = None,
+    out: Annotated[Path | None, "The text file to write, line for line. Default: the lines are shown when all are done."] = None,
     text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
     beams: Annotated[int | None, "Hypotheses kept at each step; 1 is greedy. Default: as the run says."] = None,
     best: Annotated[int, "With --text: show so many translations of a sentence, best first."] = 1,
@@ -84,8 +83,8 @@ def translate(
     """
     if (text is None) == (in_ is None):
         raise SettingError("in", "and --text: one of them says what to translate")
-    if in_ is not None and out is None:
-        raise SettingError("out", "is needed with --in: the file to write")
+    if in_ is None and out is not None:
+        raise SettingError("out", "goes with --in; translations of texts of the command line are shown")
     for name, number, least in (("beams", beams, 1), ("best", best, 1), ("mbr", mbr, 0), ("seed", seed, 0)):
         if number is not None and number < least:
             raise SettingError(name, f"must be at least {least}")
@@ -122,8 +121,8 @@ def translate(
             model=str(model), texts=len(rows), continued=0, cut=cut, forced=forced, seconds=seconds, texts_per_second=len(rows) / seconds,
             out=None, translations=rows,
         )  # fmt: skip
-    assert in_ is not None and out is not None
-    return _file(translator, manner, model, Path(in_), Path(out), domain)
+    assert in_ is not None
+    return _file(translator, manner, model, Path(in_), None if out is None else Path(out), domain)
 
 
 def _row(source: str, one: Translation) -> dict[str, Any]:
@@ -144,36 +143,28 @@ def _line(one: Translation, *, aligned: bool) -> str:
     return json.dumps({"translation": one.text, "score": one.score, **_aligned(one)}, ensure_ascii=False)
 
 
-def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path, domain: str | None) -> TranslateResult:
-    from zhixing.console import progress
-    from zhixing.corpus.sources import STDIN
-    from zhixing.resume import resumed
+def _shown(line: str, *, aligned: bool) -> dict[str, Any]:
+    """A line that no file took, as it is returned."""
+    return json.loads(line) if aligned else {"translation": line}
 
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request = {
-        "model": translator.fingerprint, "in": str(source.absolute()), "manner": _told(manner),
-        "to": translator.to, "domain": domain,
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
-    }  # fmt: skip
+
+def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path | None, domain: str | None) -> TranslateResult:
+    from zhixing.tasks.streaming import count_lines, streamed
+
+    request = {"model": translator.fingerprint, "manner": _told(manner), "to": translator.to, "domain": domain}
     began, cut, forced = time.perf_counter(), 0, 0
     lines = _lines(source)
-    with resumed(out, None if piped else request, unit="lines") as written:
-        if sum(1 for _ in islice(lines, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first lines were translated")
-        with progress("translating", total=None if piped else _count(source), unit="lines") as bar:
-            bar.advance(written.before)
-            while window := list(islice(lines, WINDOW)):
-                found = translator(window, manner)
-                cut += sum(one.pieces > 1 for one in found)
-                forced += sum(one.forced for one in found)
-                written.add([_line(one, aligned=manner.align) for one in found])
-                bar.advance(len(window))
+    with streamed(source, lines, out, request, "translating", "lines", WINDOW, count_lines(source)) as (written, windows):
+        for window in windows:
+            found = translator(window, manner)
+            cut += sum(one.pieces > 1 for one in found)
+            forced += sum(one.forced for one in found)
+            written.add([_line(one, aligned=manner.align) for one in found])
     seconds = time.perf_counter() - began
     return TranslateResult(
         model=str(model), texts=written.lines, continued=written.before, cut=cut, forced=forced, seconds=seconds,
-        texts_per_second=(written.lines - written.before) / seconds, out=str(out),
+        texts_per_second=(written.lines - written.before) / seconds, out=None if out is None else str(out),
+        translations=None if written.kept is None else [_shown(line, aligned=manner.align) for line in written.kept],
     )  # fmt: skip
 
 
@@ -199,8 +190,3 @@ def _lines(source: Path) -> Iterator[str]:
             what = "is too long" if line is None else "has bytes that are not in the file's encoding"
             raise InputError(f"{source}:{number}", f"{what}; mend or leave out this line")
         yield line
-
-
-def _count(source: Path) -> int:
-    with open(source, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

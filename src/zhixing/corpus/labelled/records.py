@@ -19,8 +19,8 @@ from typing import Any, Literal, cast
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.encoding import SAMPLE, broken, decode, detect, lines
 from zhixing.corpus.objects import is_lines
-from zhixing.corpus.opening import Peeked, Unpacked, opened
 from zhixing.corpus.sources import STDIN, Source, kind, packing_of, recognised
+from zhixing.corpus.streams import Peeked, Unpacked, opened
 from zhixing.corpus.tables import parsed
 from zhixing.errors import InputError
 from zhixing.files import reason

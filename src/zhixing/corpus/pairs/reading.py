@@ -22,10 +22,10 @@ from typing import Any, Literal
 from zhixing.corpus import fetch, tables
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.encoding import BROKEN, broken, decode, lines
-from zhixing.corpus.opening import Peeked, Unpacked, opened
-from zhixing.corpus.pairs.pair import LANGUAGE, Pair, TagColumns
+from zhixing.corpus.pairs.pair import Pair, TagColumns, known
 from zhixing.corpus.pairs.shift import first_shift
 from zhixing.corpus.sources import PACKED, STDIN, kind, packing_of
+from zhixing.corpus.streams import Peeked, Unpacked, opened
 from zhixing.errors import InputError, MissingPackage, SettingError
 from zhixing.files import reason
 
@@ -56,11 +56,13 @@ def read(
     Raises `InputError` for what cannot be read, or holds no pair at all.
     """
     for language in languages:
-        if not LANGUAGE.fullmatch(language):
-            raise SettingError("languages", f"are codes such as en and zh, not {language!r}")
+        if not known(language):
+            raise SettingError("languages", f"are codes such as en and zh (ISO 639), not {language!r}")
     if targets and len(targets) != len(names):
         raise InputError(", ".join(targets), f"{len(targets)} files of targets are given for {len(names)} of sources")
     for number, name in enumerate(names):
+        if not name.strip():
+            raise InputError(repr(name), "is no name of a file of pairs")
         found, first = 0, None
         for item in _one(name, targets[number] if targets else None, languages, (source_column, target_column), tags):
             found += isinstance(item, Pair)
@@ -125,7 +127,7 @@ def _tagged(item: Item, cells: Sequence[Any], languages: tuple[str, str]) -> Ite
     if domain is not None and (len(domain) > 40 or not domain.isprintable() or "|" in domain):
         return Dropped(item.file, item.line, "read", "its domain is no name of at most 40 letters", domain[:200])
     for language in spoken:
-        if language is not None and not LANGUAGE.fullmatch(language):
+        if language is not None and not known(language):
             return Dropped(
                 item.file, item.line, "read", f"its language is no code such as en or zh but {language[:20]!r}", item.source[:200]
             )

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.classifier import MAIN, scores
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, read_lines, section, table, wide
+from zhixing.evaluate.report.metrics import CLASSIFICATION, figures, interval, metrics_table
+from zhixing.evaluate.report.page import LANGUAGES, Html, both, figure, numbers, page, piece, read, read_lines, section, table, wide
 from zhixing.files import write_text
 
 REPORT, EXAMPLES = "report.json", "examples.jsonl"
 _SHOWN = 20
-_LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other", "其他")}
 
 
 def write_classification_report(folder: Path, name: str) -> None:
@@ -22,7 +21,7 @@ def write_classification_report(folder: Path, name: str) -> None:
     report = partial(read, folder, REPORT)
     body = [
         piece(lambda: _headline(report())),
-        section("Scores", "得分", lambda: scores(report()["metrics"]), lambda: _unseen(report())),
+        section("Scores", "得分", lambda: metrics_table(report()["metrics"]), lambda: _unseen(report())),
         section("Classes", "各类别", lambda: _classes(report())),
         section("What was taken for what", "混淆矩阵", lambda: _confusion(report())),
         section("How far probabilities can be trusted", "概率校准", lambda: _calibration(report()["calibration"])),
@@ -34,14 +33,7 @@ def write_classification_report(folder: Path, name: str) -> None:
 
 
 def _headline(report: dict[str, Any]) -> str:
-    entries = []
-    for name, m in report["metrics"].items():
-        if name in MAIN:
-            low, high = f"{m['low']:.3f}", f"{m['high']:.3f}"
-            entries.append(
-                (f"{m['value']:.3f}", f"{MAIN[name][0]}, 95 % interval {low} to {high}", f"{MAIN[name][1]}，95% 区间 {low} 至 {high}")
-            )
-    entries.append((f"{report['texts']:,}", "texts", "文本"))
+    entries = [*figures(report["metrics"], CLASSIFICATION), (f"{report['texts']:,}", "texts", "文本")]
     said = ""
     if seen := report["in_training"]:
         share = f"{seen / report['texts']:.1%}"
@@ -56,16 +48,14 @@ def _headline(report: dict[str, Any]) -> str:
 def _unseen(report: dict[str, Any]) -> str:
     if not report["unseen"]:
         return ""
-    return f"<p>{both('Without the texts that stand in the training data:', '去除出现在训练集中的文本后：')}</p>" + scores(report["unseen"])
-
-
-def _interval(score: dict[str, float] | None) -> str:
-    return "–" if score is None else f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+    return f"<p>{both('Without the texts that stand in the training data:', '去除出现在训练集中的文本后：')}</p>" + metrics_table(
+        report["unseen"]
+    )
 
 
 def _classes(report: dict[str, Any]) -> str:
     rows = [
-        [name, report["support"].get(name, 0), *(_interval(found.get(q)) for q in ("precision", "recall", "f1"))]
+        [name, report["support"].get(name, 0), *(interval(found.get(q), 3) for q in ("precision", "recall", "f1"))]
         for name, found in report["classes"].items()
     ]
     head = [("class", "类别"), ("texts", "文本数"), ("precision", "精确率"), ("recall", "召回率"), ("F1", "F1")]
@@ -113,7 +103,7 @@ def _broken_down(report: dict[str, Any]) -> str:
     key = "mae" if report["kind"] == "number" else "accuracy"
     head = [("", ""), ("texts", "文本数"), ("mean absolute error", "平均绝对误差") if key == "mae" else ("accuracy", "准确率")]
     lengths = [[_length(name), entry["texts"], entry[key]] for name, entry in report["by_length"].items()]
-    languages = [[both(*_LANGUAGES.get(name, (name, name))), entry["texts"], entry[key]] for name, entry in report["by_language"].items()]
+    languages = [[both(*LANGUAGES.get(name, (name, name))), entry["texts"], entry[key]] for name, entry in report["by_language"].items()]
     return table(head, lengths) + table(head, languages)
 
 

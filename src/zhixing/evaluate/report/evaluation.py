@@ -1,4 +1,4 @@
-"""The report of an evaluation, and the table of metrics that the report of a run shows too."""
+"""The report of an evaluation of a language model."""
 
 from __future__ import annotations
 
@@ -10,46 +10,14 @@ from typing import Any
 
 from zhixing.errors import InputError
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Absent, Html, both, figure, numbers, page, read, read_lines, section, table, wide
+from zhixing.evaluate.report.metrics import NAMES, metrics_table
+from zhixing.evaluate.report.page import Absent, both, figure, numbers, page, read, read_lines, section, table, wide
 from zhixing.files import human_bytes, write_text
 
-NAMES = {
-    "bits_per_byte": ("bits per byte", "每字节比特数"),
-    "bits_per_character": ("bits per character", "每字符比特数"),
-    "perplexity": ("perplexity", "困惑度"),
-    "accuracy": ("accuracy", "准确率"),
-    "subset_accuracy": ("subset accuracy", "子集准确率"),
-    "precision_macro": ("precision (macro)", "精确率（宏平均）"),
-    "recall_macro": ("recall (macro)", "召回率（宏平均）"),
-    "f1_macro": ("F1 (macro)", "F1（宏平均）"),
-    "f1_micro": ("F1 (micro)", "F1（微平均）"),
-    "f1_weighted": ("F1 (weighted)", "F1（加权平均）"),
-    "mcc": ("MCC", "马修斯相关系数"),
-    "log_loss": ("log loss", "对数损失"),
-    "brier": ("Brier score", "Brier 分数"),
-    "ece": ("calibration error (ECE)", "校准误差（ECE）"),
-    "roc_auc": ("ROC-AUC", "ROC 曲线下面积"),
-    "pr_auc": ("PR-AUC", "PR 曲线下面积"),
-    "mse": ("mean squared error", "均方误差"),
-    "mae": ("mean absolute error", "平均绝对误差"),
-    "pearson": ("Pearson correlation", "皮尔逊相关系数"),
-    "spearman": ("Spearman correlation", "斯皮尔曼相关系数"),
-    "bleu": ("BLEU", "BLEU"),
-    "chrf": ("chrF", "chrF"),
-    "chrf++": ("chrF++", "chrF++"),
-    "ter": ("TER (less is better)", "TER（越小越好）"),
-    "meteor": ("METEOR", "METEOR"),
-    "meteor_jieba": ("METEOR (jieba words)", "METEOR（结巴分词）"),
-    "number_match": ("numbers kept", "数字保留率"),
-    "length_ratio": ("length ratio", "长度比"),
-    "exact_match": ("exact match", "完全匹配率"),
-    "answer_f1": ("answer F1", "答案 F1"),
-    "has_answer_exact": ("exact match, answerable", "完全匹配率（有答案）"),
-    "has_answer_f1": ("F1, answerable", "F1（有答案）"),
-    "no_answer_accuracy": ("accuracy, unanswerable", "准确率（无答案）"),
-    "masked_loss": ("loss at hidden tokens, nats", "遮盖词元的损失（奈特）"),
-    "masked_accuracy": ("accuracy at hidden tokens", "遮盖词元的准确率"),
-}
+OVER_DOCUMENTS = both(
+    "Low and high bound the 95 % interval, by resampling documents (bootstrap). Fewer bits are better.",
+    "上下限为对文档重抽样（自助法）得到的 95% 区间。比特数越小越好。",
+)
 _SHOWN = 5  # of the best and worst predicted documents
 _SOURCES = 30
 
@@ -89,31 +57,11 @@ def _scores(report: dict[str, Any]) -> str:
         f"{unknown:,} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good.",
         f"分词器不认识其中 {unknown:,} 个词元：其内容已丢失，所有数字都偏好。",
     )
-    return f"<p>{said}</p>{numbers(size)}" + (f'<p class="warning">{warning}</p>' if unknown else "") + metrics_table(report["metrics"])
-
-
-def metrics_table(metrics: Mapping[str, Mapping[str, Any]], note: str | None = None) -> str:
-    """Scores with their intervals and signatures; `note`: what is said about them (HTML)."""
-    rows = [
-        [
-            both(*NAMES.get(name, (name, name))),
-            m["value"],
-            m["low"],
-            m["high"],
-            _signature(m["signature"]),
-        ]
-        for name, m in metrics.items()
-    ]
-    head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
-    note = note or both(
-        "Low and high bound the 95 % interval, by resampling documents (bootstrap). Fewer bits are better.",
-        "上下限为对文档重抽样（自助法）得到的 95% 区间。比特数越小越好。",
+    return (
+        f"<p>{said}</p>{numbers(size)}"
+        + (f'<p class="warning">{warning}</p>' if unknown else "")
+        + metrics_table(report["metrics"], OVER_DOCUMENTS)
     )
-    return table(head, rows) + f"<p class=soft>{note}</p>"
-
-
-def _signature(text: str) -> Html:
-    return Html(f'<div class="wide"><code>{escape(text).replace("|", "|<wbr>")}</code></div>')
 
 
 def _bits(example: Mapping[str, Any]) -> float:

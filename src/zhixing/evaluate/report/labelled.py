@@ -9,12 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, section, table, wide
+from zhixing.evaluate.report.page import (
+    LANGUAGES,
+    NONE,
+    ORDINARY,
+    PARTS,
+    Html,
+    both,
+    figure,
+    numbers,
+    page,
+    part_name,
+    piece,
+    read,
+    section,
+    table,
+    warnings,
+    wide,
+)
 from zhixing.files import write_text
 
 DATA = "data_report.json"
-PARTS = {"train": ("training", "训练"), "valid": ("validation", "验证"), "test": ("test", "测试")}
-_LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other", "其他")}
 _SHOWN = 40
 
 
@@ -23,7 +38,7 @@ def write_labelled_report(run: Path, shown_as: Path | None = None) -> None:
     report = partial(read, run, DATA)
     body = [
         piece(lambda: _headline(report())),
-        section("To look at first", "请先看", lambda: _warnings(report())),
+        section("To look at first", "请先看", lambda: warnings(report()["warnings"]) or ORDINARY),
         section("Classes", "类别", lambda: _classes(report())),
         section("Lengths", "长度", lambda: _lengths(report()), lambda: _truncated(report())),
         section("Different labels for the same text", "同一文本标签冲突", lambda: _copies(report()["conflicts"])),
@@ -38,10 +53,6 @@ def write_labelled_report(run: Path, shown_as: Path | None = None) -> None:
     write_text(run / "data_report.html", page(f"data · {(shown_as or run).name}", both("Labelled texts", "标注文本"), body))
 
 
-def _part(name: str) -> Html:
-    return both(*PARTS.get(name, (name, name)))
-
-
 def _headline(report: Mapping[str, Any]) -> str:
     entries = [(f"{part['texts']:,}", f"{PARTS[name][0]} texts", f"{PARTS[name][1]}文本") for name, part in report["parts"].items()]
     if report["classes"]:
@@ -50,17 +61,11 @@ def _headline(report: Mapping[str, Any]) -> str:
     return numbers(entries)
 
 
-def _warnings(report: Mapping[str, Any]) -> str:
-    if not report["warnings"]:
-        return f"<p>{both('Nothing out of the ordinary was found.', '未发现异常。')}</p>"
-    return "".join(f'<p class="warning">{escape(text)}</p>' for text in report["warnings"])
-
-
 def _classes(report: Mapping[str, Any]) -> str:
     parts = list(report["parts"])
     if report["numbers"]:
         quantiles = list(next(iter(report["numbers"].values())))
-        rows = [[_part(name), *values.values()] for name, values in report["numbers"].items()]
+        rows = [[part_name(name), *values.values()] for name, values in report["numbers"].items()]
         return table([("part", "部分"), *((q, q) for q in quantiles)], rows)
     classes: dict[str, dict[str, int]] = report["classes"]
     total = max(1, report["parts"]["train"]["texts"])
@@ -78,7 +83,7 @@ def _classes(report: Mapping[str, Any]) -> str:
 def _lengths(report: Mapping[str, Any]) -> str:
     rows: list[list[Any]] = []
     for unit, key in ((("characters", "字符"), "lengths"), (("tokens", "词元"), "tokens")):
-        rows += [[_part(name), both(*unit), *values.values()] for name, values in report[key].items()]
+        rows += [[part_name(name), both(*unit), *values.values()] for name, values in report[key].items()]
     quantiles = list(next(iter(report["lengths"].values())))
     return table([("part", "部分"), ("unit", "单位"), *((q, q) for q in quantiles)], rows)
 
@@ -97,7 +102,7 @@ def _truncated(report: Mapping[str, Any]) -> str:
 
 def _copies(found: Mapping[str, Any]) -> str:
     if not found["texts"]:
-        return f"<p>{both('None.', '无。')}</p>"
+        return NONE
     rows = [
         [
             wide(group["text"]),
@@ -127,7 +132,7 @@ def _overlap(found: Mapping[str, Any]) -> str:
 def _look_alikes(found: list[dict[str, Any]]) -> str:
     rows = [[*pair["labels"], *pair["texts"]] for pair in found]
     head = [("label", "标签"), ("may be meant by", "可能误写为"), ("texts", "文本数"), ("texts", "文本数")]
-    return table(head, rows) or f"<p>{both('None.', '无。')}</p>"
+    return table(head, rows) or NONE
 
 
 def _where(found: Mapping[str, Any]) -> str:
@@ -136,7 +141,7 @@ def _where(found: Mapping[str, Any]) -> str:
 
 
 def _languages(found: Mapping[str, Mapping[str, int]]) -> str:
-    rows = [[_part(part), both(*_LANGUAGES[name]), count] for part, counts in found.items() for name, count in counts.items()]
+    rows = [[part_name(side), both(*LANGUAGES[name]), count] for side, counts in found.items() for name, count in counts.items()]
     return table([("part", "部分"), ("language", "语言"), ("texts", "文本数")], rows)
 
 

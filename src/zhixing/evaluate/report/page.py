@@ -60,6 +60,9 @@ nav { text-align: right; font-size: 0.9rem; } nav label { cursor: pointer; color
 @media print { nav { display: none; } section { break-inside: avoid-page; } }
 """
 
+PARTS = {"train": ("training", "训练"), "valid": ("validation", "验证"), "test": ("test", "测试")}
+LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other", "其他")}
+
 
 class Html(str):
     """Text that is markup already and is not escaped again."""
@@ -98,6 +101,21 @@ def read_lines(folder: Path, name: str, most: int | None = None) -> list[dict[st
 def both(english: str, chinese: str) -> Html:
     """A text in both languages (HTML), of which the page shows one."""
     return Html(f'<span lang="en">{english}</span><span lang="zh">{chinese}</span>')
+
+
+UNFINISHED = f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
+ORDINARY = f"<p>{both('Nothing out of the ordinary was found.', '未发现异常。')}</p>"
+NONE = f"<p>{both('None.', '无。')}</p>"
+
+
+def part_name(name: str) -> Html:
+    """The name of a part of the data."""
+    return both(*PARTS.get(name, (name, name)))
+
+
+def warnings(texts: Iterable[str]) -> str:
+    """What should be looked at; nothing without any."""
+    return "".join(f'<p class="warning">{escape(str(text))}</p>' for text in texts)
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
@@ -207,3 +225,12 @@ def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", "–" if value is None or value == {} else value if isinstance(value, str) else json.dumps(value)
+
+
+def record(run: Path) -> list[str]:
+    """The last sections of a run's page: what decided it, what it comes from, and on what machine it began."""
+    return [
+        section("Settings", "设置", lambda: tree(read(run, "config.json"))),
+        section("Lineage", "谱系", lambda: tree(read(run, "lineage.json"))),
+        section("Environment", "环境", lambda: tree(read(run, "environment.json"))),
+    ]

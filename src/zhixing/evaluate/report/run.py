@@ -12,8 +12,11 @@ from typing import Any
 from zhixing.console import count, duration
 from zhixing.errors import InputError
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.evaluation import metrics_table
+from zhixing.evaluate.report.curves import curve, points
+from zhixing.evaluate.report.evaluation import OVER_DOCUMENTS
+from zhixing.evaluate.report.metrics import metrics_table
 from zhixing.evaluate.report.page import (
+    UNFINISHED,
     Absent,
     Html,
     both,
@@ -21,12 +24,14 @@ from zhixing.evaluate.report.page import (
     figure,
     numbers,
     page,
+    part_name,
     piece,
     read,
     read_lines,
+    record,
     section,
     table,
-    tree,
+    warnings,
 )
 from zhixing.files import human_bytes, write_text
 
@@ -45,9 +50,7 @@ def write_run_report(run: Path) -> None:
         *_what_it_says(run),
         section("Speed", "速度", partial(_speed, run), partial(_forecast, run)),
         section("Data", "数据", lambda: _data(read(run, "statistics.json"))),
-        section("Settings", "设置", lambda: tree(read(run, "config.json"))),
-        section("Lineage", "谱系", lambda: tree(read(run, "lineage.json"))),
-        section("Environment", "环境", lambda: tree(read(run, "environment.json"))),
+        *record(run),
     ]
     write_text(run / "report.html", page(f"run · {run.name}", both("A language model's training", "语言模型训练报告"), body))
 
@@ -55,7 +58,7 @@ def write_run_report(run: Path) -> None:
 def _what_it_says(run: Path) -> list[str]:
     """Samples and evaluation, as far as the objective has them."""
     samples = section("Samples", "样例", partial(_samples, run))
-    evaluation = section("Evaluation", "评测", lambda: metrics_table(read(run, EVALUATION)["metrics"]))
+    evaluation = section("Evaluation", "评测", lambda: metrics_table(read(run, EVALUATION)["metrics"], OVER_DOCUMENTS))
     if (run / SAMPLES).is_file() or not _of_other_shape(run):
         return [samples, evaluation]
     return [evaluation] if (run / EVALUATION).is_file() else []
@@ -75,11 +78,7 @@ def _headline(run: Path) -> str:
             entries += add(run)
         except Absent:
             continue
-    return (numbers(entries) if entries else "") + ("" if (run / RESULT).is_file() else _unfinished())
-
-
-def _unfinished() -> str:
-    return f"<p>{both('This run has not finished yet.', '训练尚未结束。')}</p>"
+    return (numbers(entries) if entries else "") + ("" if (run / RESULT).is_file() else UNFINISHED)
 
 
 UNITS = {
@@ -135,7 +134,7 @@ def _time(seconds: float) -> Html:
 
 def _warnings(run: Path) -> str:
     try:
-        return "".join(f'<p class="warning">{escape(str(text))}</p>' for text in read(run, PLAN).get("warnings", []))
+        return warnings(read(run, PLAN).get("warnings", []))
     except Absent:
         return ""  # the section `Speed` says so
 
@@ -156,7 +155,7 @@ def _against(run: Path) -> str:
     except Absent:
         own = None
     if own is None:
-        own = min(_points(read_lines(run, LOG), figure_name)[1], default=math.nan)
+        own = min(points(read_lines(run, LOG), figure_name)[1], default=math.nan)
     entries = sorted([*_baselines(run).items(), (run.name, float(own))], key=lambda entry: -entry[1])
     if figure_name == "valid_loss":
         return figure(
@@ -174,34 +173,17 @@ def _against(run: Path) -> str:
     )
 
 
-def _points(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    """Steps and the values at them, those left out that are no numbers."""
-    pairs = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and math.isfinite(row[key])]
-    return [step for step, _ in pairs], [value for _, value in pairs]
-
-
-def _curve(
-    rows: list[dict[str, Any]], key: str, weight: float, english: str, chinese: str, *, raw: bool = False, half: bool = False
-) -> str:
-    """A value over the steps, smoothed; with the values themselves behind it if `raw`, of half width if `half`."""
-    x, y = _points(rows, key)
-    if len(x) < 2:
-        return ""
-    behind = [("", plots.thin(x), plots.thin(y))] if raw else []
-    return figure(plots.lines([*behind, ("", plots.thin(x), plots.thin(plots.smooth(y, weight)))], half=half), english, chinese)
-
-
 def _learning(run: Path) -> str:
     rows = read_lines(run, LOG)
     name = _figure(run)
-    checked, bits = _points(rows, name)
+    checked, bits = points(rows, name)
     parts = []
     if len(checked) > 1:
         levels = [(level, value) for level, value in _baselines(run).items() if level.endswith("gram") or level.startswith("ngram")]
         english, chinese = UNITS[name]
         drawn = plots.lines([("", checked, bits)], levels)
         parts.append(figure(drawn, f"{english.capitalize()} of the validation part, by step.", f"验证集{chinese}随步数的变化。"))
-    right = _points(rows, "accuracy")
+    right = points(rows, "accuracy")
     if len(right[0]) > 1:
         drawn = plots.lines([("", *right)], half=True)
         parts.append(figure(drawn, "Share of the hidden tokens that are the most probable one.", "遮盖词元的准确率随步数的变化。"))
@@ -209,9 +191,9 @@ def _learning(run: Path) -> str:
         "Training loss in nats a predicted token, by step; the line is smoothed.",
         "训练损失（奈特/词元）随步数的变化，粗线为平滑值。",
     )
-    parts.append(_curve(rows, "loss", 0.9, english, chinese, raw=True))
-    pair = _curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。", half=True)
-    pair += _curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。", half=True)
+    parts.append(curve(rows, "loss", 0.9, english, chinese, raw=True))
+    pair = curve(rows, "learning_rate", 0.0, "Learning rate.", "学习率。", half=True)
+    pair += curve(rows, "gradient_norm", 0.8, "Length of the gradient, smoothed.", "梯度范数（平滑）。", half=True)
     return "".join(parts) + (f'<div class="pair">{pair}</div>' if pair else "")
 
 
@@ -222,7 +204,7 @@ def _samples(run: Path) -> str:
 
 
 def _speed(run: Path) -> str:
-    return _curve(read_lines(run, LOG), "tokens_per_second", 0.8, "Tokens a second, smoothed.", "每秒词元数（平滑）。")
+    return curve(read_lines(run, LOG), "tokens_per_second", 0.8, "Tokens a second, smoothed.", "每秒词元数（平滑）。")
 
 
 def _forecast(run: Path) -> str:
@@ -241,6 +223,5 @@ def _forecast(run: Path) -> str:
 
 def _data(statistics: dict[str, Any]) -> str:
     head = [("part", "部分"), ("documents", "文档"), ("bytes", "字节"), ("words", "词"), ("tokens", "词元")]
-    names = {"train": ("training", "训练"), "valid": ("validation", "验证")}
-    rows = [[both(*names.get(n, (n, n))), *(p.get(key, 0) for key, _ in head[1:])] for n, p in statistics["parts"].items()]
+    rows = [[part_name(n), *(p.get(key, 0) for key, _ in head[1:])] for n, p in statistics["parts"].items()]
     return table(head, rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.evaluation import NAMES, metrics_table
+from zhixing.evaluate.report.metrics import metrics_table, named
 from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table, wide
 from zhixing.files import write_text
 
@@ -61,10 +61,7 @@ def _scored(report: Mapping[str, Any]) -> str:
 
 def _compared(report: Mapping[str, Any]) -> str:
     head = [("metric", "指标"), ("A", "A"), ("B", "B"), ("B − A", "B − A"), ("low", "下限"), ("high", "上限"), ("p", "p")]
-    rows = [
-        [both(*NAMES.get(name, (name, name))), m["a"], m["b"], m["difference"], m["low"], m["high"], m["p"]]
-        for name, m in report["metrics"].items()
-    ]
+    rows = [[named(name), m["a"], m["b"], m["difference"], m["low"], m["high"], m["p"]] for name, m in report["metrics"].items()]
     said = both(
         f"A is <code>{escape(report['a'])}</code>, B is <code>{escape(report['b'])}</code>. {escape(report['verdict'])}.",
         f"A 为 <code>{escape(report['a'])}</code>，B 为 <code>{escape(report['b'])}</code>。{_verdict_zh(report['verdict'])}。",

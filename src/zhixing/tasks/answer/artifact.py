@@ -16,8 +16,6 @@ call, but for the last digits of a sum.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -27,21 +25,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.questions import Question
-from zhixing.errors import ArtifactError, InputError
-from zhixing.files import open_folder, read_json, sha256, write_bytes, write_json
+from zhixing.errors import ArtifactError
+from zhixing.files import open_folder, read_json, write_json
 from zhixing.models import build
 from zhixing.models.shapes import EncoderModel
-from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tasks.answer.objective import SpanReader, outputs, reader
 from zhixing.tasks.answer.recipe import AnswerRecipe
 from zhixing.tasks.answer.spans import Found, decode, sentence_around
 from zhixing.tasks.answer.windows import windows
-from zhixing.tasks.artifact import TASK, TRAINING, WEIGHTS, load_tokenizer, load_weights
+from zhixing.tasks.artifact import (
+    TASK,
+    hashes,
+    in_training,
+    load_tokenizer,
+    load_weights,
+    objective_of,
+    read_task,
+    save_weights,
+    write_training,
+)
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 TOLERANCE = 2e-2
@@ -148,13 +154,8 @@ class Reader:
         open_folder(path, "run", verify=["config.json", "tokenizer.json"])
         if not is_reader(path):
             raise ArtifactError(path, "is no question-answering run; train one with zhixing finetune answer")
-        if not (path / TASK).is_file():
-            raise ArtifactError(path, "has not finished training; the command that began it continues it")
+        task = read_task(path, Task)
         recipe = resolve(AnswerRecipe, read_json(path / "config.json"))
-        try:
-            task = Task.model_validate(read_json(path / TASK))
-        except (ValidationError, InputError):
-            raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
         tokenizer = load_tokenizer(path, task.tokenizer)
         with torch.device("meta"):
             body = build(recipe.model, tokenizer.vocabulary, "encoder")
@@ -241,10 +242,7 @@ def _bad(text: object) -> str | None:
 
 def is_reader(path: Path) -> bool:
     """Whether a run folder is one of question answering, finished or not."""
-    try:
-        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "answer")
-    except (InputError, KeyError, TypeError):
-        return False
+    return objective_of(path) == "answer"
 
 
 def write(
@@ -252,11 +250,9 @@ def write(
     *, threshold: float | None,
 ) -> Task:  # fmt: skip
     """Write weights, hashes of what was trained on and `task.json` of a trained model, which lies on the CPU, into its run folder."""
-    save_tensors(run / WEIGHTS, {name: value.detach().contiguous() for name, value in model.state_dict().items()})
-    buffer = io.BytesIO()
-    np.save(buffer, np.unique(np.concatenate([hashes(q.context for q in train), hashes(q.key for q in train)])), allow_pickle=False)
-    write_bytes(run / TRAINING, buffer.getvalue())
-    task = Task(task="answer", threshold=threshold, weights=sha256(run / WEIGHTS), tokenizer=tokenizer.fingerprint, golden=())
+    weights = save_weights(run, model)
+    write_training(run, np.concatenate([hashes(q.context for q in train), hashes(q.key for q in train)]))
+    task = Task(task="answer", threshold=threshold, weights=weights, tokenizer=tokenizer.fingerprint, golden=())
     found, _ = Reader(model, tokenizer, recipe, task, torch.device("cpu"), run).find([(q.question, q.context) for q in golden])
     said = []
     for question, one in zip(golden, found, strict=True):
@@ -268,16 +264,6 @@ def write(
     return task
 
 
-def hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
-    """64-bit hashes of texts [N]."""
-    digests = b"".join(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest() for text in texts)
-    return np.frombuffer(digests, dtype=np.uint64)
-
-
 def trained_on(run: Path, questions: Sequence[Question]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which questions were trained on, and which are on a text that was trained on [N] each."""
-    try:
-        known = np.load(run / TRAINING, allow_pickle=False)
-    except (OSError, ValueError):
-        raise ArtifactError(run, f"is damaged: {TRAINING} cannot be read") from None
-    return np.isin(hashes(q.key for q in questions), known), np.isin(hashes(q.context for q in questions), known)
+    return in_training(run, hashes(q.key for q in questions)), in_training(run, hashes(q.context for q in questions))

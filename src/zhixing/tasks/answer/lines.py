@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zhixing.console import progress
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.labelled.records import records
 from zhixing.corpus.question_files import Raw, raw_questions
 from zhixing.corpus.sources import STDIN, Source, kind
 from zhixing.errors import InputError
-from zhixing.resume import resumed
 from zhixing.tasks.answer.artifact import WINDOW, Answered, Reader
 from zhixing.tasks.answer.documents import Shelf, ask
+from zhixing.tasks.streaming import streamed
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Written:
     """Questions, of those done now, of which nothing could be said."""
     unanswered: int
     """Questions, of those done now, that are said to have no answer."""
+    kept: list[str] | None
+    """The lines, where no file takes them."""
 
 
 def answered(reader: Reader, shelf: Shelf | None, asked: Sequence[tuple[Any, Any]], passages: int) -> list[Answered]:
@@ -45,43 +45,34 @@ def answered(reader: Reader, shelf: Shelf | None, asked: Sequence[tuple[Any, Any
 
 
 def answer_file(
-    reader: Reader, source: Path, out: Path, shelf: Shelf | None, documents: Sequence[str] | None, passages: int, best: int
+    reader: Reader, source: Path, out: Path | None, shelf: Shelf | None, documents: Sequence[str] | None, passages: int, best: int
 ) -> Written:
     """Answer the questions of a file. documents: the names that the shelf was read from.
 
     Raises `InputError` for a file that cannot be read, `SettingError` when `out` exists, `Interrupted` after Ctrl-C.
     """
-    piped = str(source) == STDIN
-    if not piped and not source.is_file():
-        raise InputError(source, "no such file")
-    request: dict[str, Any] = {
-        "model": reader.fingerprint, "threshold": reader.task.threshold, "in": str(source.absolute()),
-        "bytes": None if piped else source.stat().st_size, "changed": None if piped else source.stat().st_mtime_ns,
+    request = {
+        "model": reader.fingerprint, "threshold": reader.task.threshold,
         "documents": None if shelf is None else [list(documents or ()), len(shelf.passages), sum(len(p.text) for p in shelf.passages)],
         "passages": passages, "best": best, "precision": reader.precision,
     }  # fmt: skip
     rows = _rows(source, shelf is not None)
     problems = unanswered = 0
-    with resumed(out, None if piped else request, unit="questions") as written:
-        if sum(1 for _ in islice(rows, written.before)) < written.before:
-            raise InputError(source, "has become shorter since its first questions were answered")
-        with progress("answering", unit="questions") as bar:
-            bar.advance(written.before)
-            while window := list(islice(rows, WINDOW)):
-                good = [row for row in window if isinstance(row, Raw)]
-                said = iter(answered(reader, shelf, [(row.question, row.context) for row in good], passages))
-                lines = []
-                for row in window:
-                    one = Answered(problem=row.reason) if isinstance(row, Dropped) else next(said)
-                    problems += one.problem is not None
-                    unanswered += one.problem is None and one.answer is None
-                    named = {} if isinstance(row, Dropped) else {"id": _id(row), "question": row.question}
-                    lines.append(json.dumps({**named, **one.row(best)}, ensure_ascii=False, default=str))
-                written.add(lines)
-                bar.advance(len(window))
+    with streamed(source, rows, out, request, "answering", "questions", WINDOW) as (written, windows):
+        for window in windows:
+            good = [row for row in window if isinstance(row, Raw)]
+            said = iter(answered(reader, shelf, [(row.question, row.context) for row in good], passages))
+            lines = []
+            for row in window:
+                one = Answered(problem=row.reason) if isinstance(row, Dropped) else next(said)
+                problems += one.problem is not None
+                unanswered += one.problem is None and one.answer is None
+                named = {} if isinstance(row, Dropped) else {"id": _id(row), "question": row.question}
+                lines.append(json.dumps({**named, **one.row(best)}, ensure_ascii=False, default=str))
+            written.add(lines)
         if not written.lines:
             raise InputError(source, "holds no question")
-    return Written(written.lines, written.before, problems, unanswered)
+    return Written(written.lines, written.before, problems, unanswered, written.kept)
 
 
 def _id(row: Raw) -> str:

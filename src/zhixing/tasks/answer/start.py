@@ -19,10 +19,10 @@ from zhixing.corpus.questions import Question
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import SHAPES, build, kinds
 from zhixing.models.shapes import EncoderModel
-from zhixing.tasks import start as encoders
 from zhixing.tasks.answer.artifact import Reader, is_reader
 from zhixing.tasks.answer.objective import SpanReader, reader
 from zhixing.tasks.answer.recipe import AnswerRecipe
+from zhixing.tasks.classify import start as encoders
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train as train_tokenizer
 from zhixing.train.loop import State

@@ -6,6 +6,6 @@ vocabulary.py  tokenizers of the two sides, sized to the number of pairs
 base.py        models to begin with
 start.py       the model, optimizer and batches before the first step
 sentences.py   long texts cut into sentences, and put together again with their layout
-made.py        pairs that models make: back-translation, distillation
+synthetic.py   pairs that models make: back-translation, distillation
 artifact.py    the finished translator on disk, and in use
 """

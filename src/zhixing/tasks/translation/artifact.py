@@ -22,7 +22,6 @@ from typing import Literal
 
 import safetensors.torch
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from zhixing import device as devices
@@ -30,10 +29,11 @@ from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
 from zhixing.decode.beam import BeamSettings, Hypothesis
 from zhixing.decode.onnx import OnnxPair
-from zhixing.errors import ArtifactError, InputError, UserError
+from zhixing.errors import ArtifactError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
+from zhixing.tasks.artifact import TASK, WEIGHTS, objective_of, read_task
 from zhixing.tasks.translation import engines
 from zhixing.tasks.translation.alignment import Link, attention, links, moved
 from zhixing.tasks.translation.engines import CTranslate2
@@ -44,7 +44,7 @@ from zhixing.tasks.translation.sentences import cut
 from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, build_translator
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-TASK, WEIGHTS, RECIPE = "task.json", "model.safetensors", "recipe.json"
+RECIPE = "recipe.json"
 TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05, "onnx": 0.05}
 """By how much the score of a golden translation may differ from machine to machine: int8 products are rounded by the processor's rules."""
 _UNSPACED = ("zh", "ja", "th")
@@ -113,8 +113,7 @@ class Translator:
         self.recipe, self.task, self.device = recipe, task, device
         self.marks = task.marks or Marks.plain((task.source_language, task.target_language), self.source, self.target)
         self.to = task.target_language
-        tags = self.marks.before_source((task.source_language, self.to)), self.marks.before_target(self.to)
-        self.search = Search(self.engine, self.source, self.target, task.context, self.marks.start, *tags)
+        self.search = self._searching(None)
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
@@ -128,13 +127,8 @@ class Translator:
         open_folder(path, "export" if exported else "run", verify=[settings, SOURCE_TOKENIZER, TARGET_TOKENIZER])
         if not exported and not is_translator(path):
             raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
-        if not (path / TASK).is_file():
-            raise ArtifactError(path, "has not finished training; the command that began it continues it")
+        task = read_task(path, Task)
         recipe = resolve(TranslateRecipe, read_json(path / settings))
-        try:
-            task = Task.model_validate(read_json(path / TASK))
-        except (ValidationError, InputError):
-            raise ArtifactError(path / TASK, "is damaged, or made by another version of Zhixing") from None
         tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
         names = engines.WEIGHTS[exported] if exported else (WEIGHTS,)
         whole = all((path / name).is_file() for name in names)
@@ -197,16 +191,21 @@ class Translator:
         ids, said = self.search.ids(pieces), [hypotheses[0].tokens for hypotheses in found]
         weights = attention(self.model, ids, said, begin=self.marks.start, pad=self.source.pad)
         both = self.source, self.target
-        tags = len(self.search.before)
-        return [links(matrix[:, tags:], row[tags:-1], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
+        first, behind = len(self.search.before), 1 + len(self.search.after)
+        return [links(matrix[:, first:], row[first:-behind], text, both) for matrix, row, text in zip(weights, ids, said, strict=True)]
 
     def speaking(self, to: str | None, domain: str | None = None) -> Translator:
         """The same model, asked for another language, or for a kind of text. Raises `SettingError` for one that was not trained."""
         other = copy(self)
         other.to = to or self.to
-        tags = self.marks.before_source((self.task.source_language, other.to), domain), self.marks.before_target(other.to)
-        other.search = Search(self.engine, self.source, self.target, self.task.context, self.marks.start, *tags)
+        other.search = other._searching(domain)
         return other
+
+    def _searching(self, domain: str | None) -> Search:
+        marks, language = self.marks, self.task.source_language
+        before, first = marks.before_source((language, self.to), domain), marks.before_target(self.to)
+        after = marks.after_source(language)
+        return Search(self.engine, self.source, self.target, self.task.context, marks.start, before, first, after)
 
     def cleaned(self, text: str) -> str:
         """A text, cleaned as those that were trained on, and its lines kept: as many empty ones, as far indented."""
@@ -243,10 +242,7 @@ def is_export(path: Path) -> bool:
 
 def is_translator(path: Path) -> bool:
     """Whether a run folder is one of translation, finished or not."""
-    try:
-        return bool(read_json(Path(path) / "config.json")["objective"]["kind"] == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file())
-    except (InputError, KeyError, TypeError):
-        return False
+    return objective_of(path) == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file()
 
 
 def write(

@@ -21,12 +21,11 @@ from torch import Tensor
 
 from zhixing import pretrained
 from zhixing.checkpoint import open_model
-from zhixing.console import say
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, sha256
 from zhixing.models import SHAPES, MarianSettings, kinds
-from zhixing.models.shapes import EncoderDecoderModel, Model
-from zhixing.start import FREE, Bases, take
+from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.start import FREE, Bases, settings_of, warm
 from zhixing.tasks.translation.artifact import Translator, is_translator
 from zhixing.tasks.translation.marks import Marks
 from zhixing.tokenizer.tokenizer import Tokenizer
@@ -76,7 +75,7 @@ def _whole(path: Path, languages: tuple[str, str]) -> Base:
     """Begin with all weights of an encoder-decoder."""
     if is_translator(path):
         known = Translator.open(path, "cpu")
-        settings = {**_shape(known.model), "vocabulary.joint": known.recipe.vocabulary.joint, "objective.context": known.task.context}
+        settings = {**settings_of(known.model), "vocabulary.joint": known.recipe.vocabulary.joint, "objective.context": known.task.context}
         settings |= {f"decode.{name}": value for name, value in known.recipe.decode.model_dump().items() if value is not None}
         marks = known.marks.model_copy(update={"languages": languages})
         return Base(settings, known.source, known.target, marks, True, lambda model: _copied(model, known.model))
@@ -89,7 +88,7 @@ def _whole(path: Path, languages: tuple[str, str]) -> Base:
             path, f"is a model of shape {model.shape}; --base takes an encoder-decoder, --base-encoder or --base-decoder this"
         )
     words = loaded.tokenizer
-    settings = {**_shape(model), "vocabulary.joint": True}
+    settings = {**settings_of(model), "vocabulary.joint": True}
     marks = Marks.plain(languages, words, words)
     return Base(settings, words, words, marks, False, lambda new: _copied(new, model))
 
@@ -104,8 +103,8 @@ def _elsewhere(path: Path, languages: tuple[str, str]) -> Base:
     rows = int(model.encoder.embedding.weight.shape[0]), int(model.decoder.embedding.weight.shape[0])  # type: ignore[union-attr, index]
     begin = found.tokenizer.end if found.begin is None else found.begin
     decoding = {f"decode.{name}": value for name, value in found.decoding.items() if name != "first"}
-    settings = {**_shape(model), "vocabulary.joint": joint, "objective.context": min(found.context, CONTEXT), **decoding}
-    marks = Marks(languages=languages, rows=rows, start=begin)
+    settings = {**settings_of(model), "vocabulary.joint": joint, "objective.context": min(found.context, CONTEXT), **decoding}
+    marks = Marks(languages=languages, rows=rows, start=begin, behind=found.behind)
     source = found.tokenizer if found.source_tokenizer.fingerprint == found.tokenizer.fingerprint else found.source_tokenizer
     return Base(settings, source, found.tokenizer, marks, True, lambda new: _copied(new, model))
 
@@ -119,9 +118,9 @@ def _roles(bases: Bases) -> Base:
         if "encoder-decoder" not in SHAPES[kind]:
             known = ", ".join(kinds("encoder-decoder"))
             raise ArtifactError(paths[role], f"is of kind {kind}, which cannot be an encoder-decoder; these can: {known}")
-    settings = _shape(next(iter(loaded.values())).model)
+    settings = settings_of(next(iter(loaded.values())).model)
     if len(loaded) == 2:
-        _agree(paths, settings, own := _shape(loaded["decoder"].model))
+        _agree(paths, settings, own := settings_of(loaded["decoder"].model))
         if isinstance(shape := loaded["decoder"].model.settings, MarianSettings):
             settings |= {"model.decoder_layers": own["model.decoder_layers"], "model.decoder_hidden": shape.inner[1]}
             settings["model.decoder_heads"] = shape.decoder_heads or shape.heads
@@ -129,13 +128,9 @@ def _roles(bases: Bases) -> Base:
 
     def fill(model: EncoderDecoderModel) -> None:
         for role, path in paths.items():
-            theirs = loaded[role].model
-            part = getattr(theirs, role) if hasattr(theirs, role) else getattr(theirs, "decoder" if role == "encoder" else "encoder")
-            taken, new = take(getattr(model, role), part)
+            part, taken = warm(model, role, loaded[role].model, path)
             if not [name for name in taken if not name.startswith("embedding")]:
                 raise ArtifactError(path, f"has nothing whose name and shape agree with the {role}'s of this model")
-            rest = f"; new: {', '.join(new[:4])}{', ...' * (len(new) > 4)}" if new else ""
-            say(f"{role}: {len(taken)} of {len(taken) + len(new)} parameters from {path}{rest}")
             _rows(getattr(model, role).embedding.weight, part.embedding.weight)
 
     words = {role: one.tokenizer for role, one in loaded.items()}
@@ -149,10 +144,6 @@ def _agree(paths: Mapping[str, Path], encoder: Mapping[str, Any], decoder: Mappi
         if encoder.get(name) != decoder.get(name):
             what = f"{name} = {decoder.get(name)} does not fit {paths['encoder']}, where it is {encoder.get(name)}"
             raise ArtifactError(paths["decoder"], f"cannot stand beside that encoder: its {what}")
-
-
-def _shape(model: Model) -> dict[str, Any]:
-    return {f"model.{name}": value for name, value in model.settings.model_dump().items() if value is not None}
 
 
 def _copied(new: EncoderDecoderModel, old: EncoderDecoderModel) -> None:

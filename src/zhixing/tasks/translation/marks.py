@@ -4,7 +4,8 @@
                                                                      and writes             [language] y1 ... ym end
 
 1. `to` says which language to write, where a model that was trained here knows several (Johnson et al. 2017, arXiv 1611.04558); Marian's
-   multilingual models have such marks, too. M2M100 and NLLB have marks of languages on both sides.
+   multilingual models have such marks, too. M2M100 and NLLB have marks of languages on both sides. NLLB folders whose tokenizer says
+   `legacy_behaviour` were trained with the language behind the end of the source: x1 ... xn end [language].
 2. `domain` says what kind of text it is (Kobus et al. 2017, arXiv 1612.06140).
 3. `back` says that the source is a translation of the target, made by a model (Caswell et al. 2019, arXiv 1906.06442).
 
@@ -53,7 +54,9 @@ class Marks(Settings):
     start: int
     """What the decoder reads first."""
     source_marks: dict[str, int] = Field(default_factory=dict)
-    """By the language of the source: stands before it."""
+    """By the language of the source: stands before it, or behind its end."""
+    behind: bool = False
+    """Whether the language of the source stands behind its end, as in NLLB's older order."""
     target_marks: dict[str, int] = Field(default_factory=dict)
     """By the language of the target: its first token."""
     to_marks: dict[str, int] = Field(default_factory=dict)
@@ -70,7 +73,8 @@ class Marks(Settings):
 
     def ends(self, source: Tokenizer, target: Tokenizer) -> Ends:
         """The marks that every pair has around its sides."""
-        return Ends(source_end=source.end, start=self.start, end=target.end, source_pad=source.pad, pad=target.pad)
+        source_end = None if self.behind and self.source_marks else source.end
+        return Ends(source_end=source_end, start=self.start, end=target.end, source_pad=source.pad, pad=target.pad)
 
     def before_source(self, languages: tuple[str, str] | None = None, domain: str | None = None, *, made: bool = False) -> list[int]:
         """Ids before a source. Raises `SettingError` for a language or a domain that was not trained."""
@@ -80,9 +84,15 @@ class Marks(Settings):
             found.append(_known(self.to_marks, target, "to", "language"))
         if domain is not None:
             found.append(_known(self.domain_marks, domain, "domain", "domain"))
-        if self.source_marks:
+        if self.source_marks and not self.behind:
             found.append(_known(self.source_marks, source, "source_language", "language"))
         return found
+
+    def after_source(self, language: str | None = None) -> list[int]:
+        """Ids behind the mark of a source's end. Raises `SettingError` for a language that was not trained."""
+        if not (self.behind and self.source_marks):
+            return []
+        return [_known(self.source_marks, language or self.languages[0], "source_language", "language")]
 
     def before_target(self, language: str | None = None) -> list[int]:
         """Ids that a target begins with."""

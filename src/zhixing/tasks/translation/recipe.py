@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from zhixing.corpus.pairs.pair import PairSettings
 from zhixing.decode.beam import BeamSettings
 from zhixing.models import Architecture, MarianSettings
 from zhixing.objectives.seq2seq import Seq2SeqSettings
-from zhixing.train.loop import TrainSettings
+from zhixing.train.loop import TrainSettings, check_steps
 from zhixing.train.optim import OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
@@ -75,19 +75,9 @@ class TranslateRecipe(Settings):
     back: BackSettings = BackSettings()
     distil: DistilSettings = DistilSettings()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _marian_unless_said(cls, tree: Any) -> Any:
-        if isinstance(tree, dict) and isinstance(tree.get("model"), dict):
-            return {**tree, "model": {"kind": "marian", **tree["model"]}}
-        return tree
-
     @model_validator(mode="after")
     def _parts_agree(self) -> TranslateRecipe:
-        if self.train.accumulate > self.train.batch:
-            raise ValueError(f"train.accumulate = {self.train.accumulate} cuts a batch of only train.batch = {self.train.batch} rows")
-        if self.schedule.warmup >= self.train.steps:
-            raise ValueError(f"schedule.warmup = {self.schedule.warmup} leaves nothing of train.steps = {self.train.steps}")
+        check_steps(self.train, self.schedule)
         if self.back.share + self.distil.share >= 1:
             raise ValueError(f"back.share = {self.back.share} and distil.share = {self.distil.share} leave no time to train")
         return self

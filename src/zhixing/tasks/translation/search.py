@@ -59,16 +59,17 @@ class Search:
 
     def __init__(
         self, model: EncoderDecoderModel | CTranslate2 | OnnxPair, source: Tokenizer, target: Tokenizer, context: int, begin: int,
-        before: Sequence[int] = (), first: Sequence[int] = (),
+        before: Sequence[int] = (), first: Sequence[int] = (), after: Sequence[int] = (),
     ) -> None:  # fmt: skip
-        """begin: the token before the first of a translation. before, first: marks that a source and a translation begin with."""
+        """begin: the token before the first of a translation. before, first: marks that a source and a translation begin with. after:
+        marks behind a source's end."""
         self.model, self.source, self.target, self.context = model, source, target, context
-        self.begin, self.before, self.first = begin, tuple(before), tuple(first)
+        self.begin, self.before, self.first, self.after = begin, tuple(before), tuple(first), tuple(after)
         self._speller: Speller | None = None
 
     def ids(self, pieces: Sequence[str]) -> list[list[int]]:
         """Source ids, their marks around them."""
-        return [[*self.before, *row, self.source.end] for row in self.source.encode_batch(pieces)]
+        return [[*self.before, *row, self.source.end, *self.after] for row in self.source.encode_batch(pieces)]
 
     def __call__(self, pieces: Sequence[str], manner: Manner) -> list[list[Hypothesis]]:
         """The hypotheses of each piece, best first. Raises `SettingError` for a manner that the engine does not know."""

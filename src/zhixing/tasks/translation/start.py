@@ -40,7 +40,8 @@ def write(folder: Path, part: str, pairs: Sequence[Pair], source: Tokenizer, tar
                 untagged = part == "train" and draw(f"{pair.source}/{pair.target}", seed) < UNTAGGED
                 before = marks.before_source(pair.languages, None if untagged else pair.domain, made=pair.made)
                 after = marks.before_target(pair.languages[1] if pair.languages else None)
-                writer.add([*before, *one], [*after, *other])
+                behind = marks.after_source(pair.languages[0] if pair.languages else None)
+                writer.add([*before, *one, *([source.end, *behind] if behind else [])], [*after, *other])
 
 
 def objective(folder: Path, part: str, recipe: TranslateRecipe, marks: Marks, source: Tokenizer, target: Tokenizer) -> Seq2Seq:

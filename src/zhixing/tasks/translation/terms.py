@@ -92,7 +92,7 @@ def read_glossary(path: Path, clean: Callable[[str], str] = str) -> dict[str, st
     Raises `InputError` naming the line for one that is no such pair, and for a term with two translations.
     """
     if not path.is_file():
-        raise InputError(path, "no such file")
+        raise InputError(path, "is a folder; name a file of terms" if path.is_dir() else "no such file")
     found: dict[str, tuple[str, int]] = {}
     for number, line, _ in text_lines(str(path)):
         where = f"{path}:{number}"

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
-from zhixing.console import duration, say, warn
-from zhixing.errors import ArtifactError, InputError, SettingError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sole_user, write_json, write_text, writing
+from zhixing.console import duration, warn
+from zhixing.errors import InputError, SettingError
+from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
+from zhixing.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.derive import PRETRAINED
 
@@ -145,13 +145,7 @@ def _fitting(window: int) -> dict[str, Any]:
 
 def _check(wish: Wish) -> None:
     """Raise `SettingError` for wishes that contradict one another."""
-    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
-    said = [name for name in ("train.steps", "objective.epochs") if name in wish.chosen]
-    if wish.minutes is not None and said:
-        raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
-    if len(said) > 1:
-        raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+    refuse_two_lengths(wish.minutes, wish.chosen)
     if wish.metric not in METRICS:
         raise SettingError("metric", f"is one of {', '.join(METRICS)}, not {wish.metric}")
 
@@ -161,14 +155,9 @@ def _run(wish: Wish) -> AnswerRunResult:
     from zhixing.tasks.answer.material import gather as gather_questions
 
     began, out = time.perf_counter(), wish.out
-    with writing(out):
-        exists = (out / MANIFEST).is_file()
-    if exists:
-        open_folder(out, "run", verify=False)
-    else:
-        refuse_existing(out)
+    begun = is_begun(out)
     material = gather_questions(wish.data, wish.valid, _draft(wish).data)
-    if not exists:
+    if not begun:
         _create(wish, material)
     with sole_user(out):
         return _train(wish, material, began)
@@ -210,14 +199,9 @@ def _create(wish: Wish, material: Material) -> None:
         "data": {"names": wish.data, "valid": wish.valid, "fingerprint": material.fingerprint},
         "base": {"name": wish.base, "sha256": start.identity} if wish.base else None,
         "metric": wish.metric,
-        "settings": dict(wish.chosen),
-        "minutes": wish.minutes,
-        "zhixing": __version__,
     }
     with new_folder(out, "run", extra={"task": "answer", "data": material.fingerprint}) as folder:
-        write_json(folder / "config.json", recipe.model_dump(mode="json"))
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
+        write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
         start.tokenizer.save(folder / "tokenizer.json")
         _report(folder, material, parts, out)
 
@@ -238,7 +222,7 @@ def _derive(
     """Batch, learning rates, schedule, how long to train, how often to look: what the user has not set."""
     from zhixing.tasks.answer.objective import Answering
     from zhixing.tasks.answer.start import begin
-    from zhixing.verbs.finetune.derive import FINISH, embeddings, trial
+    from zhixing.verbs.finetune.derive import affordable, embeddings, paced, trial
 
     questions, windows = train
     derived: dict[str, Any] = {**(NEW if wish.base is None else PRETRAINED), "train.batch": BATCH, "train.compile": False}
@@ -253,22 +237,13 @@ def _derive(
     else:
         state = begin(start, draft, device)
         objective = Answering(windows, [q.span for q in questions], draft.train.seed)
-        first, each = trial(state, objective, draft.train, draft.schedule, device)
-        left = wish.minutes * 60 * (1 - FINISH) - first
-        steps = max(1, min(int(left / each), math.ceil(MOST[wish.base is not None] * per_epoch)))
-        say(f"{each:.3g} s a step of {draft.train.batch} windows: {steps} steps, {steps / per_epoch:.1f} epochs")
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(steps - 1, max(1, steps // 10))
-    derived["train.validate_every"] = min(per_epoch, steps)
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+        timed = trial(state, objective, draft.train, draft.schedule, device)
+        steps = affordable(wish.minutes, timed, per_epoch, MOST[wish.base is not None], f"{draft.train.batch} windows")
+    return derived | paced(steps, min(steps - 1, max(1, steps // 10)), min(per_epoch, steps))
 
 
 def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: Path) -> None:
     """Write `data_report.json`, `data_report.html` and `faults.jsonl`; say what should be looked at first."""
-    import json
-
     from zhixing.evaluate.report import write_questions_report
     from zhixing.tasks.answer.material import examine
 
@@ -277,7 +252,7 @@ def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: P
     write_json(folder / "data_report.json", made)
     rows = [fault.row() for fault in material.faults]
     rows += [{"source": q.source, "id": q.id, "kind": "long", "mended": False, "reason": why, "text": q.question[:200]} for q, why in aside]
-    write_text(folder / "faults.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_json_lines(folder / "faults.jsonl", rows)
     write_questions_report(folder, shown_as)
     for text in made["warnings"]:
         warn(text)
@@ -286,7 +261,7 @@ def _report(folder: Path, material: Material, parts: dict[str, Any], shown_as: P
 def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
-    from zhixing.session import Session, refuse_changes
+    from zhixing.session import Session
     from zhixing.tasks.answer.material import cut
     from zhixing.tasks.answer.objective import Answering
     from zhixing.tasks.answer.recipe import AnswerRecipe
@@ -294,14 +269,10 @@ def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
-    open_folder(out, "run")
-    recipe = resolve(AnswerRecipe, read_json(out / "config.json"))
-    refuse_changes(AnswerRecipe, recipe, wish.chosen)
-    if (out / "result.json").is_file():
-        say(f"{out} is finished already; choose another --out for a new run")
-        return AnswerRunResult.model_validate(read_json(out / "result.json"))
-    if read_json(out / "lineage.json")["data"]["fingerprint"] != material.fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+    recipe = taken_up(out, AnswerRecipe, wish.chosen)
+    if (result := finished(out, AnswerRunResult)) is not None:
+        return result
+    refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, {})
@@ -358,7 +329,6 @@ def _finish(
     from zhixing.evaluate.answers import best_threshold, metrics_of, script_of, texts_of
     from zhixing.evaluate.report import write_reader_report
     from zhixing.metrics import answer as scripts
-    from zhixing.session import usual_rate
     from zhixing.tasks.answer import artifact
     from zhixing.tasks.answer.objective import SpanReader, outputs
     from zhixing.tasks.answer.spans import decode
@@ -383,12 +353,8 @@ def _finish(
         mended=sum(fault.mended for fault in material.faults),
         unanswerable=sum(not q.answers for q in material.train),
         threshold=limit,
-        steps=session.state.step,
-        best_step=session.history["best_step"],
         parameters=sum(p.numel() for p in model.parameters()),
-        seconds=session.seconds,
-        tokens_per_second=usual_rate(out),
-        stopped_early=bool(session.history["stopped_early"]),
+        **session.summary(),
         metrics={name: MetricResult(**entry) for name, entry in significance.estimates(metrics_of(script, rows), rows, about).items()},
         warnings=read_json(out / "data_report.json")["warnings"],
     )

@@ -2,9 +2,9 @@
 
 1. The texts are read, checked and dealt out; the run folder appears, whole, with settings, tokenizer, data report and lineage.
 2. A `Session` trains: a pre-trained body or a new one, judged on the validation texts as it goes.
-3. The best weights become the artifact (`tasks.artifact`), are measured with intervals, and a report is made. The checkpoints go.
+3. The best weights become the artifact (`tasks.classify.artifact`), are measured with intervals, and a report is made. The checkpoints go.
 
-A run that was stopped is continued by the same command. Several seeds, or folds, are as many runs in one folder: see `several`.
+A run that was stopped is continued by the same command. Several seeds, or folds, are as many runs in one folder: see `classify_repeats`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing import __version__
 from zhixing.config import Result, gather, resolve
-from zhixing.console import duration, say, warn
+from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, sha256, sole_user, write_json, write_text, writing
+from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
+from zhixing.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from zhixing.corpus.labelled import Example
     from zhixing.embeddings.vectors import Vectors
     from zhixing.session import Session
-    from zhixing.tasks.material import Columns, Material
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start
+    from zhixing.tasks.classify.material import Columns, Material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start
 
 
 class ClassifyResult(Result):
@@ -96,10 +96,10 @@ def classify(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
-    from zhixing.tasks.augment import read_synonyms
-    from zhixing.tasks.material import Columns
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.verbs.finetune.several import cross_validate, over_seeds
+    from zhixing.tasks.classify.augment import read_synonyms
+    from zhixing.tasks.classify.material import Columns
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
 
     chosen, out = gather(config, settings), Path(out)
     draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
@@ -132,13 +132,7 @@ class Wish:
 
 def _check(wish: Wish, seeds: int, folds: int) -> None:
     """Raise `SettingError` for wishes that contradict one another."""
-    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
-    said = [name for name in ("train.steps", "objective.epochs") if name in wish.chosen]
-    if wish.minutes is not None and said:
-        raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
-    if len(said) > 1:
-        raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+    refuse_two_lengths(wish.minutes, wish.chosen)
     if wish.base is not None and wish.vectors is not None:
         raise SettingError("vectors", "cannot be given together with --base, which has embeddings of its own")
     if wish.base is None and wish.chosen.get("lora.rank"):
@@ -153,8 +147,8 @@ def _check(wish: Wish, seeds: int, folds: int) -> None:
 
 def materials(wish: Wish) -> Material:
     """The texts that are asked for."""
-    from zhixing.tasks import material
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify import material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     return material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
@@ -163,15 +157,10 @@ def materials(wish: Wish) -> Material:
 def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
     """One run, from wherever its folder stands to its end; `material`: its texts, where they are read already."""
     began, out = time.perf_counter(), wish.out
-    with writing(out):
-        exists = (out / MANIFEST).is_file()
-    if exists:
-        open_folder(out, "run", verify=False)
-    else:
-        refuse_existing(out)
+    begun = is_begun(out)
     material = material or materials(wish)
     metric = _metric(wish.metric, material)
-    if not exists:
+    if not begun:
         _create(wish, material, metric)
     with sole_user(out):
         return _train(wish, material, metric, began)
@@ -179,13 +168,12 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
 
 def _metric(wanted: str | None, material: Material) -> str:
     """The figure that decides."""
-    usual = {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[material.targets.kind]
-    if wanted is None:
-        return usual
     import numpy as np
 
-    from zhixing.evaluate.labels import figures, gold
+    from zhixing.evaluate.labels import figures, gold, usual_metric
 
+    if wanted is None:
+        return usual_metric(material.targets.kind)
     some, targets = material.valid[:2], material.targets
     outputs = np.full((len(some), targets.classes), 1 / targets.classes)
     known = figures(gold(some, targets), outputs, targets)
@@ -195,8 +183,8 @@ def _metric(wanted: str | None, material: Material) -> str:
 
 
 def _start(wish: Wish, material: Material) -> Start:
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import from_base, from_scratch, from_vectors
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import from_base, from_scratch, from_vectors
 
     if wish.base is None:
         recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
@@ -209,8 +197,8 @@ def _start(wish: Wish, material: Material) -> Start:
 def _create(wish: Wish, material: Material, metric: str) -> None:
     """Derive what is left open and write a run folder as it stands before the first step."""
     from zhixing import device as devices
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.derive import derive
 
     out = wish.out
@@ -225,32 +213,25 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
         "base": {"name": wish.base, "sha256": start.identity} if wish.base else None,
         "vectors": {"path": str(wish.vectors.resolve()), "manifest": sha256(wish.vectors / MANIFEST)} if wish.vectors else None,
         "metric": metric,
-        "settings": dict(wish.chosen),
-        "minutes": wish.minutes,
-        "zhixing": __version__,
     }
     with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
-        write_json(folder / "config.json", recipe.model_dump(mode="json"))
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
+        write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
         start.tokenizer.save(folder / "tokenizer.json")
         _report(folder, material, start, window_of(recipe), out)
 
 
 def _report(folder: Path, material: Material, start: Start, window: int, shown_as: Path) -> None:
     """Write `data_report.json`, `data_report.html` and `set_aside.jsonl`; say what should be looked at first."""
-    import json
-
     from zhixing.corpus.labelled.examine import examine
     from zhixing.evaluate.report import write_labelled_report
-    from zhixing.tasks.classify import inputs
+    from zhixing.tasks.classify.objective import inputs
 
     parts = {"train": material.train, "valid": material.valid}
     tokens = {name: inputs(part, start.tokenizer, window, paired=material.paired).full.tolist() for name, part in parts.items()}
     made = examine(parts, material.found, tokens=tokens, window=window, dropped=material.dropped)
     write_json(folder / "data_report.json", made)
     aside = [{"source": d.source, "line": d.line, "reason": d.reason, "text": d.text} for d in (*material.found.dropped, *material.dropped)]
-    write_text(folder / "set_aside.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in aside))
+    write_json_lines(folder / "set_aside.jsonl", aside)
     write_labelled_report(folder, shown_as)
     for text in made["warnings"]:
         warn(text)
@@ -259,38 +240,26 @@ def _report(folder: Path, material: Material, start: Start, window: int, shown_a
 def _train(wish: Wish, material: Material, metric: str, began: float) -> ClassifyResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
-    from zhixing.session import Session, refuse_changes
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.classify import Classification
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start, begin, shape_of
+    from zhixing.session import Session
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.objective import Classification
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start, begin, shape_of
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
-    open_folder(out, "run")
-    recipe = resolve(ClassifyRecipe, read_json(out / "config.json"))
-    refuse_changes(ClassifyRecipe, recipe, wish.chosen)
-    if (out / "result.json").is_file():
-        say(f"{out} is finished already; choose another --out for a new run")
-        return ClassifyResult.model_validate(read_json(out / "result.json"))
-    if read_json(out / "lineage.json")["data"]["fingerprint"] != material.fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+    recipe = taken_up(out, ClassifyRecipe, wish.chosen)
+    if (result := finished(out, ClassifyResult)) is not None:
+        return result
+    refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))
     objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
     state = begin(start, recipe, material.targets.classes, target)
     objective = Classification(material.train, material.targets, tokenizer, objective_settings, recipe.train.seed, paired=material.paired)
-    session = Session(
-        out,
-        state,
-        objective,
-        recipe.train,
-        recipe.schedule,
-        _validation(material, recipe, tokenizer, metric, target),
-        target,
-        spent=time.perf_counter() - began,
-    )
+    validation = _validation(material, recipe, tokenizer, metric, target)
+    session = Session(out, state, objective, recipe.train, recipe.schedule, validation, target, spent=time.perf_counter() - began)
     session.go()
     return _finish(wish, session, material, recipe)
 
@@ -302,11 +271,8 @@ def _vectors(wish: Wish) -> Vectors | None:
     begun = read_json(wish.out / "lineage.json").get("vectors")
     if wish.vectors is not None and (begun is None or sha256(wish.vectors / MANIFEST) != begun["manifest"]):
         raise ArtifactError(wish.vectors, f"does not hold the vectors that {wish.out} was begun with; give these, or choose another --out")
-    if begun is None or any((wish.out / "checkpoints").glob("step-*")):
-        return None  # a checkpoint holds what has become of them
-    if not (Path(begun["path"]) / MANIFEST).is_file() or sha256(Path(begun["path"]) / MANIFEST) != begun["manifest"]:
-        raise ArtifactError(begun["path"], f"no longer holds the vectors that {wish.out} was begun with; choose another --out")
-    return Vectors.open(Path(begun["path"]))
+    folder = begun_vectors(wish.out, begun)
+    return None if folder is None else Vectors.open(folder)
 
 
 def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metric: str, device: torch.device) -> Any:
@@ -314,8 +280,8 @@ def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metr
     from zhixing import device as devices
     from zhixing.evaluate.labels import figures, gold, lower_is_better
     from zhixing.session import Validation
-    from zhixing.tasks.artifact import window_of
-    from zhixing.tasks.classify import Classifier, inputs, logits, losses, probabilities
+    from zhixing.tasks.classify.artifact import window_of
+    from zhixing.tasks.classify.objective import Classifier, inputs, logits, losses, probabilities
     from zhixing.train.loop import State, averaged, uncompiled
 
     targets = material.targets
@@ -340,9 +306,8 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
-    from zhixing.session import usual_rate
-    from zhixing.tasks import artifact
-    from zhixing.tasks.classify import Classifier, inputs, logits, probabilities
+    from zhixing.tasks.classify import artifact
+    from zhixing.tasks.classify.objective import Classifier, inputs, logits, probabilities
     from zhixing.tasks.lora import merge
     from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -369,13 +334,9 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
         train_texts=len(material.train),
         valid_texts=len(valid),
         set_aside=len(material.found.dropped) + len(material.dropped),
-        steps=session.state.step,
-        best_step=session.history["best_step"],
         parameters=sum(p.numel() for p in model.parameters()),
         trained_parameters=moved,
-        seconds=session.seconds,
-        tokens_per_second=usual_rate(out),
-        stopped_early=bool(session.history["stopped_early"]),
+        **session.summary(),
         metrics={name: MetricResult(**entry) for name, entry in estimates(measured(wanted, outputs, targets), about).items()},
         warnings=read_json(out / "data_report.json")["warnings"],
     )

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zhixing.objectives import Objective
-    from zhixing.tasks.material import Material
-    from zhixing.tasks.recipe import ClassifyRecipe
-    from zhixing.tasks.start import Start
+    from zhixing.tasks.classify.material import Material
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.start import Start
     from zhixing.train.loop import State, TrainSettings
     from zhixing.train.schedule import ScheduleSettings
     from zhixing.verbs.finetune.classify import Wish
@@ -56,7 +56,7 @@ FINISH = 0.08
 
 def derive(wish: Wish, start: Start, material: Material, device: torch.device) -> dict[str, Any]:
     """Settings by dotted names, for what the user has not set."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     known = start.base is not None
     derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
@@ -77,16 +77,28 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     else:
         draft = resolve(ClassifyRecipe, wish.chosen, {**derived, "schedule.warmup": 0})
         state, objective = _beginning(draft, start, material, device)
-        first, each = trial(state, objective, draft.train, draft.schedule, device)
-        left = wish.minutes * 60 * (1 - FINISH) - first
-        steps = max(1, min(int(left / each), math.ceil(MOST[known] * per_epoch)))
-        say(f"{each:.3g} s a step of {draft.train.batch} texts: {steps} steps, {steps / per_epoch:.1f} epochs")
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(steps - 1, max(1, steps // 10))
-    derived["train.validate_every"] = max(1, math.ceil(min(per_epoch, steps) / 2))
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+        timed = trial(state, objective, draft.train, draft.schedule, device)
+        steps = affordable(wish.minutes, timed, per_epoch, MOST[known], f"{draft.train.batch} texts")
+    return derived | paced(steps, min(steps - 1, max(1, steps // 10)), math.ceil(min(per_epoch, steps) / 2))
+
+
+def affordable(minutes: float, timed: tuple[float, float], per_epoch: int, epochs: float, batch: str) -> int:
+    """Steps that fit into the minutes, `timed` being what `trial` has measured; no more than so many epochs of them."""
+    first, each = timed
+    steps = max(1, min(int((minutes * 60 * (1 - FINISH) - first) / each), math.ceil(epochs * per_epoch)))
+    say(f"{each:.3g} s a step of {batch}: {steps} steps, {steps / per_epoch:.1f} epochs")
+    return steps
+
+
+def paced(steps: int, warmup: int, validate_every: int) -> dict[str, Any]:
+    """The settings of a training of so many steps: how often is validated and saved in it."""
+    return {
+        "train.steps": steps,
+        "schedule.warmup": warmup,
+        "train.validate_every": max(1, validate_every),
+        "train.save_every": max(1, min(steps, 500)),
+        "train.keep_last": 1,
+    }
 
 
 def embeddings(model: nn.Module) -> list[str]:
@@ -98,7 +110,7 @@ def embeddings(model: nn.Module) -> list[str]:
 
 def _has_dropout(wish: Wish) -> bool:
     """Whether the new model's architecture can drop."""
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     kind = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
     return "dropout" in type(kind).model_fields
@@ -106,8 +118,8 @@ def _has_dropout(wish: Wish) -> bool:
 
 def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:
     """A training that is thrown away."""
-    from zhixing.tasks.classify import Classification
-    from zhixing.tasks.start import begin
+    from zhixing.tasks.classify.objective import Classification
+    from zhixing.tasks.classify.start import begin
 
     objective = Classification(
         material.train, material.targets, start.tokenizer, recipe.objective, recipe.train.seed, paired=material.paired

@@ -1,8 +1,8 @@
 """The verb `finetune translate`: from sentence pairs to a folder that translates.
 
-1. Pairs are read, examined and dealt out; what is faulty is left out and reported. Both sides get their tokenizers (`beginning`).
+1. Pairs are read, examined and dealt out; what is faulty is left out and reported. Both sides get their tokenizers (`translate_setup`).
 2. The run folder appears, whole, with settings, tokenizers, token ids, pair report and lineage.
-3. If it is asked for, models make more pairs, or other targets (`making`).
+3. If it is asked for, models make more pairs, or other targets (`translate_synthetic`).
 4. A `Session` trains, judged by the loss on the validation pairs as it goes.
 5. The best weights become the artifact (`tasks.translation.artifact`), translate the validation texts and are scored. The checkpoints go.
 
@@ -17,12 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
-from zhixing.console import count, duration, say
+from zhixing.config import Result, gather
+from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, open_folder, read_json, refuse_existing, sole_user, write_json, writing
+from zhixing.files import read_json, sole_user, write_json
+from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.finetune.beginning import Wish, asked, check, create, read_pairs
+from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs
 
 if TYPE_CHECKING:
     import torch
@@ -122,12 +123,7 @@ def translate(
         device, chosen,
     )  # fmt: skip
     check(wish)
-    with writing(out):
-        exists = (out / MANIFEST).is_file()
-    if exists:
-        open_folder(out, "run", verify=False)
-    else:
-        refuse_existing(out)
+    if not is_begun(out):
         create(wish, began)
     with sole_user(out):
         return _train(wish, began)
@@ -136,27 +132,24 @@ def translate(
 def _train(wish: Wish, began: float) -> TranslateResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
-    from zhixing.session import Session, refuse_changes
+    from zhixing.session import Session
     from zhixing.tasks.translation.base import opened, refuse_other
     from zhixing.tasks.translation.marks import FILE, Marks
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, begin, objective
     from zhixing.tokenizer.tokenizer import Tokenizer
-    from zhixing.verbs.finetune.making import training_pairs
+    from zhixing.verbs.finetune.translate_synthetic import training_pairs
 
     out = wish.out
-    open_folder(out, "run")
-    recipe = resolve(TranslateRecipe, read_json(out / "config.json"))
-    refuse_changes(TranslateRecipe, recipe, wish.chosen)
+    recipe = taken_up(out, TranslateRecipe, wish.chosen)
     lineage = read_json(out / "lineage.json")
     if (lineage["data"]["names"], lineage["languages"]) != (wish.data, list(wish.languages)):
         raise ArtifactError(out, f"was begun with {', '.join(lineage['data']['names'])}; give that, or choose another --out")
     if (made := lineage.get("made", {})) != asked(wish) and made:
         name = next(name for name, value in asked(wish).items() if value != made[name])
         raise ArtifactError(out, f"was begun with --{name} {made[name] or 'left out'}; give that, or choose another --out")
-    if (out / "result.json").is_file():
-        say(f"{out} is finished already; choose another --out for a new run")
-        return TranslateResult.model_validate(read_json(out / "result.json"))
+    if (result := finished(out, TranslateResult)) is not None:
+        return result
     device = devices.pick(wish.device)
     words = Tokenizer.load(out / SOURCE_TOKENIZER), Tokenizer.load(out / TARGET_TOKENIZER)
     marks = Marks.model_validate(read_json(out / FILE))
@@ -204,9 +197,8 @@ def _finish(
     from zhixing import checkpoint
     from zhixing.evaluate.translations import evaluated
     from zhixing.models.shapes import EncoderDecoderModel
-    from zhixing.session import usual_rate
     from zhixing.tasks.translation import artifact
-    from zhixing.verbs.finetune.making import counts_of
+    from zhixing.verbs.finetune.translate_synthetic import counts_of
 
     out, model = wish.out, session.state.model
     assert isinstance(model, EncoderDecoderModel)
@@ -229,11 +221,7 @@ def _finish(
         left_out=report["read"] - report["kept"] + too_long,
         vocabularies=[side.vocabulary for side in words],
         parameters=sum(p.numel() for p in model.parameters()),
-        steps=session.state.step,
-        best_step=session.history["best_step"],
-        seconds=session.seconds,
-        tokens_per_second=usual_rate(out),
-        stopped_early=bool(session.history["stopped_early"]),
+        **session.summary(),
         valid_loss=session.best["valid_loss"],
         metrics=metrics,
         made=made,

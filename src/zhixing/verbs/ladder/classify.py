@@ -1,7 +1,7 @@
 """The verb `ladder classify`: one kind of classifier after the other on the same labelled texts, and which of them is worth its price.
 
-1. The texts are read and dealt out once (`tasks.course`): all rungs train, choose and are tested on the same.
-2. `majority` and `linear` are fitted by scikit-learn (`evaluate.cheap`); each rung above is a run of `finetune classify`.
+1. The texts are read and dealt out once (`tasks.classify.splits`): all rungs train, choose and are tested on the same.
+2. `majority` and `linear` are fitted by scikit-learn (`evaluate.classifier_baselines`); each rung above is a run of `finetune classify`.
 3. All are measured on the same test texts, and tested in pairs: the cheapest is advised that is not significantly worse than the best
    (`evaluate.advice`). Cheap is what answers fast: that is paid each time, training once.
 
@@ -15,7 +15,6 @@ A rung that is finished is not climbed again: the same command continues a ladde
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
-from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
+from zhixing.files import human_bytes, read_json, sole_user, write_json
+from zhixing.run_folder import refuse_two_lengths
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.ladder.folder import begin, wanted_of
 
 if TYPE_CHECKING:
-    from zhixing.tasks.course import Course, Part
-    from zhixing.tasks.material import Columns
+    from zhixing.tasks.classify.material import Columns
+    from zhixing.tasks.classify.splits import Part, Splits
 
 RUNGS: dict[str, dict[str, Any]] = {
     "majority": {},
@@ -43,7 +44,7 @@ RUNGS: dict[str, dict[str, Any]] = {
 }
 """From the simplest on, each with the settings that make it."""
 CHEAP, PRETRAINED = ("majority", "linear"), "pretrained"
-LADDER, RESULT = "ladder.json", "result.json"
+RESULT = "result.json"
 
 
 class RungResult(Result):
@@ -125,21 +126,22 @@ def classify(
     Settings of the model and the tokenizer are for the networks that begin anew, those of LoRA for the pre-trained one.
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
-    from zhixing.tasks.course import deal
-    from zhixing.tasks.material import Columns
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.material import Columns
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.splits import deal
 
     chosen, out = gather(config, settings), Path(out)
-    wanted = _wanted(rungs)
+    wanted = wanted_of(rungs, RUNGS)
     _check(chosen, wanted, minutes, folds, test)
     where = Columns(text_column, label_column, pair_column)
     of_data = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean."))}
     draft = resolve(ClassifyRecipe, of_data, {"schedule.warmup": 0})
-    course = deal(data, test, folds, draft.data, draft.clean, where)
+    splits = deal(data, test, folds, draft.data, draft.clean, where)
     if PRETRAINED in wanted and base is None:
-        base = _usual_base(course, wanted, rungs is not None)
+        base = _usual_base(splits, wanted, rungs is not None)
     wish = Asked(list(data), base, where, minutes, device, chosen)
-    _begin(out, course, {"data": list(data), "test": test}, {"minutes": minutes, "folds": folds, "settings": dict(chosen)})
+    asked = {"minutes": minutes, "folds": folds, "settings": dict(chosen)}
+    begin(out, splits.fingerprint, asked, "classify", {"data": list(data), "test": test})
     with sole_user(out):
         for name in wanted:
             if (out / "rungs" / f"{name}.json").is_file():
@@ -147,10 +149,10 @@ def classify(
                 say(f"{name}: finished already")
                 continue
             try:
-                _climb(name, out, course, wish)
+                _climb(name, out, splits, wish)
             except (KeyboardInterrupt, Interrupted):
                 raise Interrupted(f"stopped in {name}; the same command continues {out}") from None
-        return _finish(out, course, minutes)
+        return _finish(out, splits, minutes)
 
 
 @dataclass(frozen=True)
@@ -165,29 +167,16 @@ class Asked:
     chosen: Mapping[str, Any]
 
 
-def _wanted(rungs: Sequence[str] | None) -> list[str]:
-    names = list(RUNGS) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in RUNGS]:
-        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(RUNGS)}")
-    if not names:
-        raise SettingError("rungs", f"names none; there are {', '.join(RUNGS)}")
-    return [name for name in RUNGS if name in names]
-
-
 def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
     """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
-    from zhixing.evaluate.cheap import need_scikit_learn
-    from zhixing.tasks.augment import read_synonyms
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.evaluate.classifier_baselines import need_scikit_learn
+    from zhixing.tasks.classify.augment import read_synonyms
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     for name in ("model.kind", "model.cell"):
         if name in chosen:
             raise SettingError(name, "is what tells the rungs of a ladder apart; choose them with --rungs")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {minutes}")
-    said = [name for name in ("train.steps", "objective.epochs") if name in chosen]
-    if len(said) > (minutes is None):
-        raise SettingError(said[0], f"and {'--minutes' if minutes is not None else said[1]} both say how long to train; give one of them")
+    refuse_two_lengths(minutes, chosen)
     if folds < 1:
         raise SettingError("folds", "must be at least 1")
     if folds > 1 and test is not None:
@@ -207,34 +196,17 @@ def _settings(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {**RUNGS[name], **{key: value for key, value in chosen.items() if not key.startswith("lora.")}}
 
 
-def _usual_base(course: Course, wanted: list[str], named: bool) -> str | None:
+def _usual_base(splits: Splits, wanted: list[str], named: bool) -> str | None:
     """The packaged encoder, which has read English; the rung is left out where it is not named and the texts are Chinese."""
-    from zhixing.evaluate.cheap import mostly_chinese
+    from zhixing.evaluate.classifier_baselines import mostly_chinese
 
-    if not mostly_chinese(course.parts[0].material.train):
+    if not mostly_chinese(splits.parts[0].material.train):
         return "minilm"
     if named:
         raise SettingError("base", "must name what the rung pretrained starts from: the packaged minilm has read no Chinese")
     wanted.remove(PRETRAINED)
     say("pretrained: left out, as the packaged minilm has read no Chinese; --base names another encoder")
     return None
-
-
-def _begin(out: Path, course: Course, names: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Make the ladder's folder, or see that it was begun with the same texts, whatever their files are called, and the same wishes."""
-    if not (out / MANIFEST).is_file():
-        with new_folder(out, "ladder", extra={"task": "classify"}) as folder:
-            write_json(folder / LADDER, {"task": "classify", "data": course.fingerprint, "names": names, **asked})
-        return
-    open_folder(out, "ladder", verify=[LADDER])
-    begun = read_json(out / LADDER)
-    if begun.get("task") != "classify":
-        raise ArtifactError(out, "is a ladder of language models; choose another --out")
-    if begun["data"] != course.fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
-    for name, value in asked.items():
-        if begun[name] != json.loads(json.dumps(value)):
-            raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
 
 
 def _refuse_another(out: Path, name: str, base: str | None) -> None:
@@ -244,17 +216,17 @@ def _refuse_another(out: Path, name: str, base: str | None) -> None:
         raise ArtifactError(out / name, f"began with the base {begun}, not {base}; give the same, or choose another --out")
 
 
-def _climb(name: str, out: Path, course: Course, asked: Asked) -> None:
+def _climb(name: str, out: Path, splits: Splits, asked: Asked) -> None:
     """Train a rung on each part, and keep what it says of the texts that it is tested on."""
     import numpy as np
 
-    said: list[Any] = [None] * len(course.tested)
+    said: list[Any] = [None] * len(splits.tested)
     sums = {"parameters": 0, "bytes": 0, "seconds": 0.0, "predicting": 0.0}
-    for number, part in enumerate(course.parts, start=1):
-        several = len(course.parts) > 1
-        say(f"{name}: fold {number} of {len(course.parts)}" if several else f"{name}: training")
+    for number, part in enumerate(splits.parts, start=1):
+        several = len(splits.parts) > 1
+        say(f"{name}: fold {number} of {len(splits.parts)}" if several else f"{name}: training")
         run = out / name / f"fold-{number}" if several else out / name
-        found = _cheap(name, part, course, asked) if name in CHEAP else _network(name, run, part, asked, len(course.parts))
+        found = _cheap(name, part, splits, asked) if name in CHEAP else _network(name, run, part, asked, len(splits.parts))
         for place, one in zip(part.places, np.asarray(found.said).tolist(), strict=True):
             said[place] = one
         sums["parameters"], sums["bytes"] = found.parameters, found.bytes
@@ -267,48 +239,48 @@ def _climb(name: str, out: Path, course: Course, asked: Asked) -> None:
     )
 
 
-def _cheap(name: str, part: Part, course: Course, asked: Asked) -> Any:
+def _cheap(name: str, part: Part, splits: Splits, asked: Asked) -> Any:
     """A rung of scikit-learn's."""
-    from zhixing.evaluate import cheap
+    from zhixing.evaluate import classifier_baselines as baselines
 
-    material, targets = part.material, course.targets
+    material, targets = part.material, splits.targets
     if name == "majority":
-        return cheap.majority(material.train, part.test, targets)
-    return cheap.linear(material.train, material.valid, part.test, targets, _metric(course), int(asked.chosen.get("train.seed", 1)))
+        return baselines.majority(material.train, part.test, targets)
+    return baselines.linear(material.train, material.valid, part.test, targets, _metric(splits), int(asked.chosen.get("train.seed", 1)))
 
 
 def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any:
     """A rung that is a run of `finetune classify`."""
-    from zhixing.evaluate.cheap import Fitted
+    from zhixing.evaluate.classifier_baselines import Fitted
     from zhixing.evaluate.labels import predicted
-    from zhixing.tasks import artifact
+    from zhixing.tasks.artifact import WEIGHTS
+    from zhixing.tasks.classify.artifact import open_classifier
     from zhixing.verbs.finetune.classify import Wish
     from zhixing.verbs.finetune.classify import run as finetune
 
     base, minutes = (asked.base if name == PRETRAINED else None), None if asked.minutes is None else asked.minutes / shares
     wish = Wish(asked.data, run, base, None, asked.columns, minutes, None, asked.device, _settings(name, asked.chosen))
     result = finetune(wish, part.material)
-    opened = artifact.open_classifier(run, asked.device)
+    opened = open_classifier(run, asked.device)
     pairs = [e.pair or "" for e in part.test] if part.material.paired else None
     say(f"{name}: {len(part.test)} texts to test on")
     began = time.perf_counter()
     outputs = opened.outputs([e.text for e in part.test], pairs)
     predicting = time.perf_counter() - began
-    size = sum((run / file).stat().st_size for file in (artifact.WEIGHTS, "tokenizer.json"))
+    size = sum((run / file).stat().st_size for file in (WEIGHTS, "tokenizer.json"))
     return Fitted(predicted(outputs, opened.task.targets), result.parameters, size, result.seconds, predicting)
 
 
-def _metric(course: Course) -> Any:
+def _metric(splits: Splits) -> Any:
     """What decides."""
-    from zhixing.evaluate.labels import gold, labelled
-    from zhixing.evaluate.rivals import main_metric
+    from zhixing.evaluate.labels import gold, labelled, usual_metric
 
-    wanted = gold(course.tested[:1], course.targets)
-    metrics, _ = labelled(wanted, wanted, course.targets)
-    return next(metric for metric in metrics if metric.name == main_metric(course.targets.kind))
+    wanted = gold(splits.tested[:1], splits.targets)
+    metrics, _ = labelled(wanted, wanted, splits.targets)
+    return next(metric for metric in metrics if metric.name == usual_metric(splits.targets.kind))
 
 
-def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderResult:
+def _finish(out: Path, splits: Splits, minutes: float | None) -> ClassifyLadderResult:
     """Figures, tests, advice and report of all rungs that are finished."""
     import numpy as np
 
@@ -317,15 +289,15 @@ def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderR
     from zhixing.evaluate.labels import gold, labelled
     from zhixing.evaluate.report import write_rungs_report
 
-    wanted, targets, count_of = gold(course.tested, course.targets), course.targets, len(course.tested)
+    wanted, targets, count_of = gold(splits.tested, splits.targets), splits.targets, len(splits.tested)
     records = [read_json(out / "rungs" / f"{name}.json") for name in RUNGS if (out / "rungs" / f"{name}.json").is_file()]
-    about = f"texts:{count_of}" + (f"|folds:{len(course.parts)}" if len(course.parts) > 1 else "")
+    about = f"texts:{count_of}" + (f"|folds:{len(splits.parts)}" if len(splits.parts) > 1 else "")
     rows, metrics = {}, {}
     for record in records:
         known, rows[record["name"]] = labelled(wanted, np.array(record["said"], dtype=wanted.dtype), targets)
         found = significance.estimates(known, rows[record["name"]], f"{about}|rung:{record['name']}")
         metrics[record["name"]] = {name: MetricResult(**entry) for name, entry in found.items()}
-    main = _metric(course)
+    main = _metric(splits)
     advice = advise(main, [Contender(r["name"], rows[r["name"]], r["predicting"] / count_of) for r in records])
     rungs = []
     for record in records:
@@ -343,13 +315,13 @@ def _finish(out: Path, course: Course, minutes: float | None) -> ClassifyLadderR
                 **{key: record[key] for key in ("parameters", "bytes", "seconds", "run")},
             )
         )
-    material = course.parts[0].material
+    material = splits.parts[0].material
     whole = ClassifyLadderResult(
         out=str(out),
         kind=targets.kind,
         train_texts=len(material.train) + len(material.valid),
         test_texts=count_of,
-        folds=len(course.parts),
+        folds=len(splits.parts),
         minutes=minutes,
         metric=main.name,
         best=advice.best,

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, gather
-from zhixing.console import count, duration, progress, say
-from zhixing.errors import ArtifactError, InputError, Interrupted, SettingError, UserError, ZhixingError
-from zhixing.files import MANIFEST, human_bytes, new_folder, open_folder, read_json, sole_user, write_json
+from zhixing.console import count, duration, say, track
+from zhixing.errors import InputError, Interrupted, SettingError, UserError, ZhixingError
+from zhixing.files import MANIFEST, human_bytes, new_folder, read_json, sole_user, write_json
+from zhixing.verbs.ladder.folder import begin, wanted_of
 
 if TYPE_CHECKING:
     from zhixing.tokenizer.tokenizer import Tokenizer
@@ -48,7 +49,7 @@ METRICS = {"bits_per_byte": RUNGS, "masked_accuracy": ENCODERS}
 NGRAM = "ngram"
 ORDER, NGRAM_TOKENS = 5, 20_000_000
 """Order of the n-gram model, and the tokens that it counts at most: 20 million take about 4 GiB."""
-LADDER, RESULT, EVALUATION = "ladder.json", "result.json", "eval/valid/report.json"
+RESULT, EVALUATION = "result.json", "eval/valid/report.json"
 
 
 class RungResult(Result):
@@ -115,7 +116,7 @@ def ladder(
     """
     chosen, data, out = gather(config, settings), Path(data), Path(out)
     metric = _metric(str(chosen.get("objective.kind", "causal")))
-    wanted = _wanted(rungs, METRICS[metric])
+    wanted = wanted_of(rungs, METRICS[metric])
     if minutes is None and "train.steps" not in chosen:
         minutes = 5.0
     for name in chosen:
@@ -127,17 +128,7 @@ def ladder(
 
     fingerprint = Store.open(data, "train").fingerprint
     asked = {"minutes": minutes, "parameters": parameters, "settings": dict(chosen)}
-    if (out / MANIFEST).is_file():
-        open_folder(out, "ladder", verify=[LADDER])
-        begun = read_json(out / LADDER)
-        if begun["data"] != fingerprint:
-            raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
-        for name, value in asked.items():
-            if begun[name] != json.loads(json.dumps(value)):
-                raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
-    else:
-        with new_folder(out, "ladder") as folder:
-            write_json(folder / LADDER, {"data": fingerprint, **asked})
+    begin(out, fingerprint, asked)
     with sole_user(out):
         for name in wanted:
             if (out / name / RESULT).is_file():
@@ -159,15 +150,6 @@ def _metric(objective: str) -> str:
         case "encoder":
             return "masked_accuracy"
     raise SettingError("objective.kind", f"= {objective} has no ladder; causal and infill have one of decoders, masked one of encoders")
-
-
-def _wanted(rungs: Sequence[str] | None, known: Mapping[str, Any]) -> list[str]:
-    names = list(known) if rungs is None else [name.strip() for word in rungs for name in word.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in known]:
-        raise SettingError("rungs", f"does not know {unknown[0]!r}; there are {', '.join(known)}")
-    if not names:
-        raise SettingError("rungs", f"names none; there are {', '.join(known)}")
-    return [name for name in known if name in names]
 
 
 def _train(
@@ -249,7 +231,7 @@ def _count_ngrams(data: Path, out: Path) -> None:
     texts = [text.text for text in documents.validation(data)]
     if not texts:
         raise InputError(data, "holds no text to evaluate on")
-    rows = np.array([_ngram_row(model, tokenizer, text) for text in _shown(texts)])
+    rows = np.array([_ngram_row(model, tokenizer, text) for text in track(texts, "evaluating", len(texts), "documents")])
     estimate = significance.interval(next(metric for metric in LANGUAGE_MODEL if metric.name == "bits_per_byte"), rows)
     signature = f"bits_per_byte|v1|order:{ORDER}|tok:{tokenizer.fingerprint[:8]}|start:end|documents:{len(texts)}|interval:bootstrap95"
     result = RungResult(
@@ -267,13 +249,6 @@ def _count_ngrams(data: Path, out: Path) -> None:
     )
     with new_folder(out, "ngram") as folder:
         write_json(folder / RESULT, {**result.model_dump(), "documents": len(texts)})
-
-
-def _shown(texts: list[str]) -> Iterator[str]:
-    with progress("evaluating", total=len(texts), unit="documents") as bar:
-        for text in texts:
-            yield text
-            bar.advance()
 
 
 def _ngram_row(model: Any, tokenizer: Tokenizer, text: str) -> tuple[float, int, int, int]:

@@ -10,7 +10,7 @@ from zhixing.corpus.labelled import Example
 from zhixing.errors import SettingError
 from zhixing.models import BertSettings, LlamaSettings, build
 from zhixing.objectives import cut
-from zhixing.tasks.classify import (
+from zhixing.tasks.classify.objective import (
     Classification,
     ClassifySettings,
     Inputs,

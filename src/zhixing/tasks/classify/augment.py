@@ -15,7 +15,7 @@ from pydantic import Field
 
 from zhixing.config import Settings
 from zhixing.errors import InputError
-from zhixing.files import reason
+from zhixing.files import read_text
 
 _PIECES = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\s\u3400-\u4dbf\u4e00-\u9fff]+|\s+")
 _BETWEEN = re.compile(r"[\t,，、]")
@@ -47,13 +47,7 @@ def read_synonyms(path: Path | None) -> Synonyms:
     found: dict[str, list[str]] = {}
     if path is None:
         return found
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise InputError(path, "is not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({reason(error)})") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         first, _, others = line.partition("\t")
         words = [word.strip() for word in (first, *_BETWEEN.split(others)) if word.strip()]
         if len(words) == 1:

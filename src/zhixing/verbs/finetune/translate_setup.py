@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zhixing import __version__
 from zhixing.config import resolve
 from zhixing.console import say, warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import new_folder, write_json, write_text, writing
+from zhixing.files import new_folder, write_json, write_json_lines, writing
+from zhixing.run_folder import refuse_two_lengths, write_record
 
 if TYPE_CHECKING:
     import torch
@@ -108,10 +108,7 @@ def check(wish: Wish) -> None:
     if recipe.model.kind not in kinds("encoder-decoder"):
         known = ", ".join(kinds("encoder-decoder"))
         raise SettingError("model.kind", f"= {recipe.model.kind} cannot be a model of shape encoder-decoder; these can: {known}")
-    if wish.minutes is not None and not 0 < wish.minutes < float("inf"):
-        raise SettingError("minutes", f"must be a positive number, not {wish.minutes}")
-    if wish.minutes is not None and "train.steps" in wish.chosen:
-        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
+    refuse_two_lengths(wish.minutes, wish.chosen)
     if wish.languages[0] == wish.languages[1]:
         raise SettingError("target_language", f"is {wish.languages[1]}, the language to translate from")
     if wish.size is not None:
@@ -146,7 +143,9 @@ def material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]]
     say("reading and examining the pairs")
     items = _read(wish.data, wish.targets, wish)
     if wish.valid is not None:
-        held_out = [pair for pair in _read(wish.valid, (), wish) if isinstance(pair, Pair)]
+        held_out = [p for p in _read(wish.valid, (), wish) if isinstance(p, Pair) and p.source.strip() and p.target.strip()]
+        if not held_out:
+            raise InputError(", ".join(wish.valid), "holds no pair with two sides")
         return examine(items, wish.languages, recipe.pairs, held_out), held_out
     everything: list[Pair | Dropped] = list(items)
     pairs = [item for item in everything if isinstance(item, Pair)]
@@ -178,7 +177,7 @@ def create(wish: Wish, began: float) -> None:
     """Examine the data, derive what is left open, and write a run folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.evaluate.report import write_pairs_report
-    from zhixing.tasks.translation import made
+    from zhixing.tasks.translation import synthetic
     from zhixing.tasks.translation.artifact import Translator
     from zhixing.tasks.translation.base import opened
     from zhixing.tasks.translation.marks import FILE, Marks, with_tags
@@ -209,7 +208,9 @@ def create(wish: Wish, began: float) -> None:
     if wish.monolingual:
         say("reading the monolingual text")
         most = math.ceil(draft.back.ratio * len(pairs))
-        texts, report["monolingual"] = made.monolingual(wish.monolingual, wish.languages[1], draft.pairs, held_out, most, draft.train.seed)
+        texts, report["monolingual"] = synthetic.monolingual(
+            wish.monolingual, wish.languages[1], draft.pairs, held_out, most, draft.train.seed
+        )
         say(f"{len(texts)} of {report['monolingual']['read']} lines are to be translated back")
     if base.source is None or base.target is None:
         say("training the tokenizers")
@@ -226,9 +227,6 @@ def create(wish: Wish, began: float) -> None:
         "base": wish.bases.lineage(),
         "made": asked(wish),
         "models": helpers,
-        "settings": dict(wish.chosen),
-        "minutes": wish.minutes,
-        "zhixing": __version__,
     }
     with writing(wish.out):
         wish.out.parent.mkdir(parents=True, exist_ok=True)
@@ -242,15 +240,13 @@ def create(wish: Wish, began: float) -> None:
         write_pairs(folder / "valid.jsonl", held_out)
         if texts or wish.teacher is not None:
             write_pairs(folder / "train.jsonl", pairs)
-            write_text(folder / "monolingual.jsonl", "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in texts))
+            write_json_lines(folder / "monolingual.jsonl", texts)
         write_json(folder / "pair_report.json", report)
         write_pairs_report(folder, wish.out)
-        write_text(folder / "dropped.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in examined.dropped))
+        write_json_lines(folder / "dropped.jsonl", examined.dropped)
         more = len(texts) / len(pairs)
         recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began, more))
-        write_json(folder / "config.json", recipe.model_dump(mode="json"))
-        write_json(folder / "lineage.json", lineage)
-        write_json(folder / "environment.json", devices.environment())
+        write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
 
 
 def asked(wish: Wish) -> dict[str, Any]:
@@ -273,8 +269,8 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     for pair in pairs:
         tags = {"domain": pair.domain} if pair.domain is not None else {}
         tags |= {"source_language": pair.languages[0], "target_language": pair.languages[1]} if pair.languages else {}
-        rows.append(json.dumps({"source": pair.source, "target": pair.target, "where": pair.where, **tags}, ensure_ascii=False) + "\n")
-    write_text(path, "".join(rows))
+        rows.append({"source": pair.source, "target": pair.target, "where": pair.where, **tags})
+    write_json_lines(path, rows)
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -298,7 +294,7 @@ def derive(
     """
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import begin, objective
-    from zhixing.verbs.finetune.derive import trial
+    from zhixing.verbs.finetune.derive import paced, trial
 
     derived = wish.learning(base)
     draft = resolve(TranslateRecipe, wish.chosen, {**derived, "schedule.warmup": 0, "train.steps": 1 << 30})
@@ -322,12 +318,7 @@ def derive(
     epochs = steps / per_epoch
     if "model.dropout" not in wish.chosen and not base.translates:
         derived["model.dropout"] = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
-    derived["train.steps"] = steps
-    derived["schedule.warmup"] = min(200, steps // 10)
-    derived["train.validate_every"] = max(1, math.ceil(steps / 10))
-    derived["train.save_every"] = max(1, min(steps, 500))
-    derived["train.keep_last"] = 1
-    return derived
+    return derived | paced(steps, min(200, steps // 10), math.ceil(steps / 10))
 
 
 def _suited(wish: Wish, derived: Mapping[str, Any], task: Seq2Seq, vocabulary: int, seconds: float, device: torch.device) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from zhixing.errors import SettingError
 from zhixing.models.cnn import CNNSettings
 from zhixing.models.shapes import DecoderModel, EncoderModel, Head, Shape
 from zhixing.objectives import Batch
-from zhixing.tasks.augment import AugmentSettings, read_synonyms, vary
 from zhixing.tasks.buckets import Buckets, Integers, by_length
+from zhixing.tasks.classify.augment import AugmentSettings, read_synonyms, vary
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 Pooling = Literal["first", "last", "mean", "max"]

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from zhixing.config import gather
 from zhixing.console import say
@@ -45,14 +45,14 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
             update={
                 "run": str(wish.out),
                 "seconds": sum(r.seconds for r in results),
-                "spread": spread(results),
+                "spread": spread([{name: m.value for name, m in r.metrics.items()} for r in results]),
                 "runs": [r.run for r in results],
             }
         )
         return _summarised(wish, summary, chosen)
 
 
-def _summarised(wish: Wish, summary: ClassifyResult, chosen: Any) -> ClassifyResult:
+def _summarised(wish: Wish, summary: ClassifyResult, chosen: Path) -> ClassifyResult:
     """Write what several runs have in common beside the files of the best one, which make the folder a run."""
     from zhixing.evaluate.report import write_classifier_report
 
@@ -73,11 +73,11 @@ def _best(results: Sequence[ClassifyResult], metric: str) -> int:
     return max(range(len(results)), key=lambda i: sign * results[i].metrics[metric].value)
 
 
-def spread(results: Sequence[ClassifyResult]) -> dict[str, dict[str, float]]:
-    """Mean, deviation (of a sample), lowest and highest of each metric."""
+def spread(figures: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean, deviation (of a sample), lowest and highest of each metric of several runs."""
     found = {}
-    for name in results[0].metrics:
-        values = [r.metrics[name].value for r in results if name in r.metrics]
+    for name in figures[0]:
+        values = [one[name] for one in figures if name in one]
         found[name] = {
             "mean": statistics.fmean(values),
             "deviation": statistics.stdev(values) if len(values) > 1 else 0.0,
@@ -92,52 +92,37 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     import numpy as np
 
     from zhixing.config import resolve
-    from zhixing.corpus.labelled.examine import refuse_untrainable
-    from zhixing.corpus.labelled.split import folds
-    from zhixing.evaluate.labels import estimates, gold, measured
-    from zhixing.tasks import artifact, material
-    from zhixing.tasks.classify import Targets
-    from zhixing.tasks.recipe import ClassifyRecipe
+    from zhixing.evaluate.labels import estimates, figures, gold, measured
+    from zhixing.tasks.classify.artifact import open_classifier
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.splits import deal
 
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
-    found = material.load(wish.data, draft.data, draft.clean, wish.columns)
-    refuse_untrainable(found.examples, found.kind)
-    dealt = folds(found.examples, count, draft.data.seed)
-    targets = Targets.of(found.examples, found.kind)
-    outputs = np.zeros((len(found.examples), targets.classes))
+    splits = deal(wish.data, None, count, draft.data, draft.clean, wish.columns)
+    targets, texts = splits.targets, len(splits.tested)
+    outputs = np.zeros((texts, targets.classes))
     results = []
     with sole_user(wish.out):
-        for number, fold in enumerate(dealt, start=1):
+        for number, part in enumerate(splits.parts, start=1):
             say(f"fold {number} of {count}")
-            held = set(fold)
-            rest = [e for i, e in enumerate(found.examples) if i not in held]
-            # The best step is chosen on a part of the training texts, never on the fold that is measured.
-            inner, chosen_by = _inner(rest, draft.data.valid, draft.data.seed)
-            part = material.Material(inner, chosen_by, found, [], targets, found.paired)
             place = replace(wish, out=wish.out / f"fold-{number}")
-            results.append(run(place, part))
-            opened = artifact.open_classifier(place.out, wish.device)
-            some = [found.examples[i] for i in fold]
-            pairs = [e.pair or "" for e in some] if found.paired else None
-            outputs[fold] = opened.outputs([e.text for e in some], pairs)
-        wanted = gold(found.examples, targets)
-        about = f"texts:{len(found.examples)}|folds:{count}|seed:{draft.data.seed}"
+            results.append(run(place, part.material))
+            pairs = [e.pair or "" for e in part.test] if part.material.paired else None
+            outputs[part.places] = open_classifier(place.out, wish.device).outputs([e.text for e in part.test], pairs)
+        wanted = gold(splits.tested, targets)
+        about = f"texts:{texts}|folds:{count}|seed:{draft.data.seed}"
         metrics = {n: MetricResult(**e) for n, e in estimates(measured(wanted, outputs, targets), about).items()}
-        each = [_measured_fold(wanted[fold], outputs[fold], targets) for fold in dealt]
+        each = [figures(wanted[part.places], outputs[part.places], targets) for part in splits.parts]
         summary = results[0].model_copy(
             update={
                 "run": str(wish.out),
-                "valid_texts": len(found.examples),
-                "train_texts": len(found.examples),
+                "valid_texts": texts,
+                "train_texts": texts,
                 "seconds": sum(r.seconds for r in results),
                 "metrics": metrics,
-                "spread": {
-                    name: {"mean": statistics.fmean(v), "deviation": statistics.stdev(v), "lowest": min(v), "highest": max(v)}
-                    for name in each[0]
-                    if (v := [one[name] for one in each])
-                },
+                "spread": spread(each),
                 "runs": [r.run for r in results],
             }
         )
@@ -145,15 +130,3 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
         if not (wish.out / MANIFEST).is_file():
             seal(wish.out, "crossval")
     return summary
-
-
-def _inner(rest: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    from zhixing.corpus.labelled.split import split
-
-    return split(rest, share, seed)
-
-
-def _measured_fold(wanted: Any, outputs: Any, targets: Any) -> dict[str, float]:
-    from zhixing.evaluate.labels import figures
-
-    return figures(wanted, outputs, targets)

@@ -22,7 +22,7 @@ from zhixing.errors import MissingPackage
 from zhixing.evaluate import significance
 from zhixing.evaluate.labels import gold, labelled
 from zhixing.metrics import AnyMetric
-from zhixing.tasks.classify import Targets
+from zhixing.tasks.classify.objective import Targets
 
 STRENGTHS = (0.05, 0.2, 1.0)
 """What the linear model's C is chosen from."""

@@ -116,8 +116,8 @@ def by_drawing(translator: Translator, seed: int) -> Say:
     longest = translator.task.context
 
     def say(texts: Sequence[str]) -> list[str]:
-        before = marks.before_source()
-        ids = [[*before, *row, words.end] for row in words.encode_batch([translator.cleaned(text) for text in texts])]
+        before, after = marks.before_source(), marks.after_source()
+        ids = [[*before, *row, words.end, *after] for row in words.encode_batch([translator.cleaned(text) for text in texts])]
         short = [row for row in ids if len(row) <= longest]
         settings = SampleSettings(temperature=1.0, tokens=longest, seed=seed)
         drawn = iter(

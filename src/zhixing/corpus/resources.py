@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Supplies:
+class Resources:
     """What the stages of some settings need; nothing of what they do not."""
 
     bad_words: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ def named_files(settings: CorpusSettings) -> list[Source]:
     return found
 
 
-def supplies(settings: CorpusSettings) -> Supplies:
+def resources(settings: CorpusSettings) -> Resources:
     """Read and learn what these settings ask for. Raises `InputError` for files that cannot be read, `SettingError` for those of no use."""
     chosen = settings.filter
     model = None
     if chosen.perplexity.reference:
         say(f"learning what is usual from {', '.join(chosen.perplexity.reference)}")
         model = train(_texts(settings), chosen.perplexity)
-    return Supplies(
+    return Resources(
         bad_words=_words(chosen.c4.bad_words) if chosen.c4.on and chosen.c4.bad_words else (),
         model=model,
         overlaps=overlaps(chosen.evaluation) if chosen.evaluation.files else None,

@@ -7,10 +7,10 @@ import pytest
 import zhixing as zx
 from zhixing.corpus.labelled import Example
 from zhixing.errors import MissingPackage
-from zhixing.evaluate.cheap import linear, majority, mostly_chinese
+from zhixing.evaluate.classifier_baselines import linear, majority, mostly_chinese
 from zhixing.metrics.classification import MULTILABEL, Accuracy
 from zhixing.metrics.regression import Error
-from zhixing.tasks.classify import Targets
+from zhixing.tasks.classify.objective import Targets
 
 
 def examples(rows):

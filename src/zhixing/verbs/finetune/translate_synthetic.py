@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from zhixing.console import count, say, warn
 from zhixing.files import MANIFEST, new_folder, open_folder, read_json, write_json
-from zhixing.verbs.finetune.beginning import Wish, read_pairs
+from zhixing.verbs.finetune.translate_setup import Wish, read_pairs
 
 if TYPE_CHECKING:
     from zhixing.corpus.pairs import Pair
@@ -71,19 +71,23 @@ def _seconds(wish: Wish, share: float) -> float | None:
 def _back(wish: Wish, recipe: TranslateRecipe, usual: float) -> tuple[list[Pair], dict[str, Any]]:
     """Pairs of the monolingual sentences and what the reverse model writes for them."""
     from zhixing.corpus.pairs import Pair
-    from zhixing.tasks.translation import made
+    from zhixing.tasks.translation import synthetic
     from zhixing.tasks.translation.artifact import Translator
 
     run = wish.reverse or _reverse(wish, recipe)
     translator = Translator.open(run, wish.device)
     texts = [json.loads(line) for line in (wish.out / "monolingual.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     settings = recipe.back
-    write = made.by_search(translator, settings.beams) if settings.search == "beam" else made.by_drawing(translator, recipe.train.seed)
+    write = (
+        synthetic.by_search(translator, settings.beams)
+        if settings.search == "beam"
+        else synthetic.by_drawing(translator, recipe.train.seed)
+    )
     request = {"model": translator.fingerprint, "search": settings.search, "beams": settings.beams, "texts": len(texts)}
     seconds = _seconds(wish, settings.share * (1.0 if wish.reverse is not None else 1 - TRAINING))
-    lines = made.written(write, texts, wish.out / "synthetic.jsonl", request, "translating back", seconds)
+    lines = synthetic.written(write, texts, wish.out / "synthetic.jsonl", request, "translating back", seconds)
     pairs = [Pair(line, text, "synthetic", n, made=True) for n, (line, text) in enumerate(zip(lines, texts, strict=False), start=1)]
-    kept = list(made.fit(pairs, wish.languages, recipe.pairs, usual))
+    kept = list(synthetic.fit(pairs, wish.languages, recipe.pairs, usual))
     say(f"{len(kept)} synthetic pairs ({len(pairs) - len(kept)} left out as faulty, {len(texts) - len(lines)} not reached in the time)")
     about = {"sentences": len(texts), "translated": len(lines), "pairs": len(kept), "reverse": str(run), "parameters": _size(translator)}
     return kept, about
@@ -118,7 +122,7 @@ def _reverse(wish: Wish, recipe: TranslateRecipe) -> Path:
 
 def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual: float) -> tuple[list[Pair], dict[str, Any]]:
     """The pairs with the teacher's targets in place of their own, where it has come to them and its own have no fault."""
-    from zhixing.tasks.translation import made
+    from zhixing.tasks.translation import synthetic
     from zhixing.tasks.translation.artifact import Translator
 
     assert wish.teacher is not None
@@ -129,13 +133,13 @@ def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual
         groups.setdefault(((pair.languages or wish.languages)[1], domain or ""), []).append(number)
     written: dict[int, Pair] = {}
     for place, ((to, domain), numbers) in enumerate(sorted(groups.items())):
-        write = made.by_search(teacher.speaking(to, domain or None), recipe.distil.beams)
+        write = synthetic.by_search(teacher.speaking(to, domain or None), recipe.distil.beams)
         request = {"teacher": teacher.fingerprint, "beams": recipe.distil.beams, "texts": len(numbers)}
         seconds = _seconds(wish, recipe.distil.share * len(numbers) / len(pairs))
         out = wish.out / f"distilled-{place}.jsonl"
-        lines = made.written(write, [pairs[n].source for n in numbers], out, request, f"the teacher translates to {to}", seconds)
+        lines = synthetic.written(write, [pairs[n].source for n in numbers], out, request, f"the teacher translates to {to}", seconds)
         written |= {n: replace(pairs[n], target=line) for n, line in zip(numbers, lines, strict=False)}
-    sound = {id(pair) for pair in made.fit(list(written.values()), wish.languages, recipe.pairs, usual)}
+    sound = {id(pair) for pair in synthetic.fit(list(written.values()), wish.languages, recipe.pairs, usual)}
     taught = {n: pair for n, pair in written.items() if id(pair) in sound}
     say(f"the teacher ({count(_size(teacher))} parameters) has written {len(taught)} of {len(pairs)} targets")
     found = [taught.get(n, pair) for n, pair in enumerate(pairs)]

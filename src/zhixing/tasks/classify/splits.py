@@ -21,8 +21,8 @@ from zhixing.corpus.labelled.examine import refuse_untrainable
 from zhixing.corpus.labelled.split import folds as dealt
 from zhixing.corpus.labelled.split import split
 from zhixing.errors import InputError
-from zhixing.tasks.classify import Targets
-from zhixing.tasks.material import Columns, Material, load, refuse_unknown
+from zhixing.tasks.classify.material import Columns, Material, load, refuse_unknown
+from zhixing.tasks.classify.objective import Targets
 
 TESTED = 0.2
 """Share of each class that is tested on where nothing says what is."""
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Course:
+class Splits:
     """The texts, dealt out."""
 
     parts: list[Part]
@@ -56,7 +56,7 @@ class Course:
 
 def deal(
     data: Sequence[str], test: Sequence[str] | None, folds: int, settings: LabelledSettings, cleaning: CleanSettings, where: Columns
-) -> Course:
+) -> Splits:
     """Read texts and deal them out.
 
     Raises `InputError` for data that cannot be read, of which nothing can be learnt, that are too few, or whose parts differ in labels.
@@ -79,7 +79,7 @@ def deal(
             held = set(fold)
             rest = [example for i, example in enumerate(found.examples) if i not in held]
             parts.append(part(rest, [found.examples[i] for i in fold], fold))
-        return Course(parts, found.examples, targets)
+        return Splits(parts, found.examples, targets)
     if test is None:
         rest, tested = split(found.examples, TESTED, settings.seed)
     else:
@@ -92,4 +92,4 @@ def deal(
         known = {example.key for example in rest}
         if again := sum(example.key in known for example in tested):
             warn(f"{again} of {len(tested)} texts to test on stand in the training data: scores on them say little")
-    return Course([part(rest, tested, list(range(len(tested))))], tested, targets)
+    return Splits([part(rest, tested, list(range(len(tested))))], tested, targets)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from zhixing.errors import InputError
-from zhixing.tasks.augment import AugmentSettings, read_synonyms, vary, words
+from zhixing.tasks.classify.augment import AugmentSettings, read_synonyms, vary, words
 
 ENGLISH, CHINESE = "a quick brown fox jumps over the lazy dog", "今天天气很好，我们去公园散步吧"
 

@@ -15,7 +15,7 @@ from zhixing.corpus.labelled.examine import refuse_untrainable
 from zhixing.corpus.labelled.examples import Kind
 from zhixing.corpus.labelled.split import split
 from zhixing.errors import InputError
-from zhixing.tasks.classify import Targets
+from zhixing.tasks.classify.objective import Targets
 
 
 @dataclass(frozen=True)

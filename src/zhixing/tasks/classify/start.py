@@ -26,18 +26,16 @@ from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import read_json
 from zhixing.models import SHAPES, build
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
-from zhixing.tasks.artifact import is_classifier, open_classifier
-from zhixing.tasks.classify import classifier
+from zhixing.start import FREE, settings_of
+from zhixing.tasks.classify.artifact import is_classifier, open_classifier
+from zhixing.tasks.classify.objective import classifier
+from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tasks.lora import adapt
-from zhixing.tasks.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.tokenizer.train import train as train_tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
 from zhixing.train.vectors import fitting, plant
-
-FREE = ("model.dropout",)
-"""Settings of a model that may be set for one that is there already."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +62,17 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
         assert isinstance(model, DecoderModel | EncoderModel)
         body = model.decoder if isinstance(model, DecoderModel) else model.encoder
         body.load_state_dict(opened.model.body.state_dict())
-        return Start(opened.tokenizer, opened.task.shape, _shape_of(model), model, opened.fingerprint)
+        return Start(opened.tokenizer, opened.task.shape, settings_of(model), model, opened.fingerprint)
     loaded = open_model(base, "cpu")
     if not isinstance(loaded.model, DecoderModel | EncoderModel):
         raise ArtifactError(base, "is an encoder-decoder, which cannot be made a classifier; encoders and decoders can")
-    return Start(loaded.tokenizer, loaded.model.shape, _shape_of(loaded.model), loaded.model, loaded.fingerprint)
+    return Start(loaded.tokenizer, loaded.model.shape, settings_of(loaded.model), loaded.model, loaded.fingerprint)
 
 
 def refuse_settings(chosen: Mapping[str, Any]) -> None:
     """Raise `SettingError` for settings that a base has already."""
     if taken := [name for name in chosen if name.startswith(("model.", "tokenizer.")) and name not in FREE]:
         raise SettingError(taken[0], "cannot be set together with --base, which has its own model and tokenizer")
-
-
-def _shape_of(model: DecoderModel | EncoderModel) -> dict[str, Any]:
-    return {f"model.{name}": value for name, value in model.settings.model_dump().items() if value is not None}
 
 
 def from_scratch(examples: Sequence[Example], recipe: ClassifyRecipe) -> Start:

@@ -8,7 +8,8 @@ from typing import Any
 
 from zhixing.console import count, duration
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.classifier import NAMES as METRICS
+from zhixing.evaluate.report.metrics import NAMES as METRICS
+from zhixing.evaluate.report.metrics import interval
 from zhixing.evaluate.report.page import Html, both, duration_zh, figure, page, read, section, table
 from zhixing.files import human_bytes, write_text
 
@@ -79,7 +80,7 @@ def _scores(result: dict[str, Any]) -> str:
     head += [("difference to the advised", "与建议者之差"), ("p (Holm)", "p（Holm 校正）")]
     rows = []
     for r in rungs:
-        cells = [_interval(r["metrics"].get(name)) for name in (metric, *shown)]
+        cells = [interval(r["metrics"].get(name)) for name in (metric, *shown)]
         if r["difference"] is None:
             rows.append([both(*NAMES[r["name"]]), *cells, "–", "–"])
             continue
@@ -87,10 +88,6 @@ def _scores(result: dict[str, Any]) -> str:
         p = f"{r['p']:.4f}" if r["p"] >= 0.0001 else "< 0.0001"
         rows.append([both(*NAMES[r["name"]]), *cells, difference, Html(f"<b>{escape(p)}</b>") if r["p"] < SIGNIFICANT else p])
     return table(head, rows)
-
-
-def _interval(metric: dict[str, float] | None) -> str:
-    return "–" if metric is None else f"{metric['value']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
 def _prices(folder: Path, result: dict[str, Any]) -> str:

@@ -19,24 +19,19 @@ from zhixing.evaluate.labels import Outputs, gold, labelled, measured, predicted
 from zhixing.evaluate.significance import Test
 from zhixing.files import reason
 from zhixing.metrics import Rate
-from zhixing.tasks.artifact import Opened, is_classifier, open_classifier
-from zhixing.tasks.classify import Targets
-from zhixing.tasks.material import Columns
+from zhixing.tasks.classify.artifact import Opened, is_classifier, open_classifier
+from zhixing.tasks.classify.material import Columns
+from zhixing.tasks.classify.objective import Targets
 
 
 @dataclass(frozen=True)
-class Rival:
+class System:
     """What one system says of the texts."""
 
     labels: list[Label]
     outputs: Outputs | None
     """Probabilities, where it gives them."""
     targets: Targets | None
-
-
-def main_metric(kind: str) -> str:
-    """What decides."""
-    return {"single": "accuracy", "multi": "f1_micro", "number": "mse"}[kind]
 
 
 def compare_classifiers(
@@ -48,18 +43,18 @@ def compare_classifiers(
     if len({one.task.kind for one in opened.values()}) > 1 or len({one.task.pairs for one in opened.values()}) > 1:
         raise InputError(b, f"is a classifier of another kind than {a}")
     examples, _ = examples_for(first, data, where)
-    rivals = [_said(opened[path], examples) if path in opened else _read(path, examples, first.task.kind) for path in (a, b)]
+    systems = [_said(opened[path], examples) if path in opened else _read(path, examples, first.task.kind) for path in (a, b)]
     kind: Kind = first.task.kind
     about = f"a:{_sign(a, opened)}|b:{_sign(b, opened)}|texts:{len(examples)}"
-    same = rivals[0].targets is not None and rivals[0].targets == rivals[1].targets and test != "mcnemar"
-    if same and rivals[0].outputs is not None and rivals[1].outputs is not None and rivals[0].targets is not None:
-        targets = rivals[0].targets
+    same = systems[0].targets is not None and systems[0].targets == systems[1].targets and test != "mcnemar"
+    if same and systems[0].outputs is not None and systems[1].outputs is not None and systems[0].targets is not None:
+        targets = systems[0].targets
         wanted = gold(examples, targets)
-        families = [measured(wanted, outputs, targets) for outputs in (rivals[0].outputs, rivals[1].outputs)]
+        families = [measured(wanted, outputs, targets) for outputs in (systems[0].outputs, systems[1].outputs)]
     else:
-        targets = _union(kind, examples, rivals)
+        targets = _union(kind, examples, systems)
         wanted = gold(examples, targets)
-        families = [[labelled(wanted, _numbered(rival.labels, targets, examples), targets)] for rival in rivals]
+        families = [[labelled(wanted, _numbered(system.labels, targets, examples), targets)] for system in systems]
     found: dict[str, dict[str, Any]] = {}
     for (metrics, rows), (_, others) in zip(*families, strict=True):
         asked = [metric for metric in metrics if test != "mcnemar" or isinstance(metric, Rate)]
@@ -73,7 +68,7 @@ def _sign(path: Path, opened: dict[Path, Opened]) -> str:
     return opened[path].fingerprint[:8] if path in opened else path.name
 
 
-def _said(opened: Opened, examples: Sequence[Example]) -> Rival:
+def _said(opened: Opened, examples: Sequence[Example]) -> System:
     """What a classifier says."""
     pairs = [e.pair or "" for e in examples] if opened.task.pairs else None
     outputs, targets = opened.outputs([e.text for e in examples], pairs), opened.task.targets
@@ -86,10 +81,10 @@ def _said(opened: Opened, examples: Sequence[Example]) -> Rival:
             labels = [tuple(n for n, has in zip(targets.names, row, strict=True) if has) for row in said]
         case _:
             labels = [float(v) for v in said]
-    return Rival(labels, outputs, targets)
+    return System(labels, outputs, targets)
 
 
-def _read(path: Path, examples: Sequence[Example], kind: Kind) -> Rival:
+def _read(path: Path, examples: Sequence[Example], kind: Kind) -> System:
     """Predictions in a file: on each line a label (for several labels a JSON list), or an object with `label`, `labels` or `value`."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -101,7 +96,7 @@ def _read(path: Path, examples: Sequence[Example], kind: Kind) -> Rival:
         lines.pop()
     if len(lines) != len(examples):
         raise InputError(path, f"holds {len(lines)} predictions for {len(examples)} texts; there must be one for each, in their order")
-    return Rival([_label(f"{path}:{number}", line.strip(), kind) for number, line in enumerate(lines, start=1)], None, None)
+    return System([_label(f"{path}:{number}", line.strip(), kind) for number, line in enumerate(lines, start=1)], None, None)
 
 
 def _label(where: str, line: str, kind: Kind) -> Label:
@@ -131,9 +126,9 @@ def _label(where: str, line: str, kind: Kind) -> Label:
     return name(value)
 
 
-def _union(kind: Kind, examples: Sequence[Example], rivals: Sequence[Rival]) -> Targets:
+def _union(kind: Kind, examples: Sequence[Example], systems: Sequence[System]) -> Targets:
     """Targets that know every label that is given or predicted."""
-    said = [Example("", label, "") for rival in rivals for label in rival.labels]
+    said = [Example("", label, "") for system in systems for label in system.labels]
     return Targets.of([*examples, *said], kind)
 
 
