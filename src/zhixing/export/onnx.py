@@ -31,6 +31,7 @@ from zhixing.export.huggingface import TEXTS, Exported
 from zhixing.export.pairs import padded, sources
 from zhixing.export.scored import Quantization, Scored, finish
 from zhixing.files import new_folder, write_json
+from zhixing.models import longest
 from zhixing.models.gpt2 import GPT2Settings
 from zhixing.models.llama import LlamaSettings
 from zhixing.models.marian import DecoderTrunk, MarianSettings
@@ -84,7 +85,7 @@ def write_decoder(out: Path, loaded: Loaded) -> Exported:
             _, state = model(start, model.start(2))
         past = [tuple(x[:, :, : state.longest] for x in layer) for layer in state.layers]
         inputs = {"ids": (start[:, :3], ("batch", "tokens")), **_named(PAST, past, ("batch", None, PAST, None))}
-        _graph(_Decoder(model), inputs, ["logits", *_names("present", past)], folder / MODEL)
+        _graph(_Decoder(model), inputs, ["logits", *_names("present", past)], folder / MODEL, longest(model.settings))
         tokenizer.save(folder / "tokenizer.json")
         marks = {"end": tokenizer.end, "pad": tokenizer.pad}
         write_json(folder / SETTINGS, {"context": loaded.context, **marks, "model": model.settings.model_dump(mode="json")})
@@ -110,7 +111,8 @@ def write_classifier(out: Path, opened: Opened) -> Exported:
     with new_folder(out, "export", extra={"to": "onnx"}) as folder:
         axes: tuple[str | None, ...] = ("batch", "tokens")
         inputs = {name: (value, axes) for name, value in batch.items()}
-        _graph(_Classifier(model, task.targets, task.temperature), inputs, ["logits", "probabilities"], folder / MODEL)
+        module = _Classifier(model, task.targets, task.temperature)
+        _graph(module, inputs, ["logits", "probabilities"], folder / MODEL, longest(opened.recipe.model))
         opened.tokenizer.save(folder / "tokenizer.json")
         told = task.model_dump(mode="json", include={"kind", "labels", "mean", "deviation", "pairs", "window", "temperature"})
         write_json(folder / SETTINGS, {**told, "pad": opened.tokenizer.pad, "clean": opened.cleaning.model_dump(mode="json")})
@@ -280,13 +282,18 @@ def _pair(folder: Path, model: EncoderDecoderModel) -> None:
     _graph(_PairDecoder(model), step_inputs, ["logits", *_names("present", past)], folder / DECODER)
 
 
-def _graph(module: nn.Module, inputs: dict[str, Input], outputs: list[str], file: Path) -> None:
-    """Write a graph. Inputs called `kind.L.N` are given to the module as one list of a kind, of a tuple for each L."""
+def _graph(module: nn.Module, inputs: dict[str, Input], outputs: list[str], file: Path, tokens: int | None = None) -> None:
+    """Write a graph. Inputs called `kind.L.N` are given to the module as one list of a kind, of a tuple for each L.
+
+    tokens: the greatest length of the axis `tokens`; None: any.
+    """
+    named = {axis for _, axes in inputs.values() for axis in axes if axis is not None}
+    lengths = {axis: torch.export.Dim(axis, max=tokens if axis == "tokens" else None) for axis in named}
     examples: dict[str, Any] = {}
     shapes: dict[str, Any] = {}
     for name, (example, axes) in inputs.items():
         kind, *place = name.split(".")
-        opened = {axis: called for axis, called in enumerate(axes) if called is not None}
+        opened = {axis: lengths[called] for axis, called in enumerate(axes) if called is not None}
         if not place:
             examples[kind], shapes[kind] = example, opened
             continue
@@ -301,6 +308,9 @@ def _graph(module: nn.Module, inputs: dict[str, Input], outputs: list[str], file
             input_names=list(inputs), output_names=outputs, verbose=False,
         )  # fmt: skip
         assert program is not None
+        for value, (_, axes) in zip(program.model.graph.inputs, inputs.values(), strict=True):
+            if any(called and isinstance(value.shape[axis], int) for axis, called in enumerate(axes)):  # type: ignore[index]
+                raise ZhixingError(f"not exported: PyTorch's exporter has fixed a length of {value.name} that must be open")
         program.save(file)  # with the weights inside, but for more than 2 GB: those lie beside it in one file
 
 
