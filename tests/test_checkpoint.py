@@ -124,8 +124,8 @@ def test_a_model_of_the_catalogue_is_opened_by_its_name(tmp_path, monkeypatch):
     assert (loaded.model.shape, loaded.context, loaded.new_head) == ("encoder", 512, False)
     with pytest.raises(ArtifactError, match="is an encoder; generate needs a decoder"):
         loaded.decoder_for("generate")
-    with pytest.raises(ArtifactError, match="minilm2: no such run folder"):
+    with pytest.raises(ArtifactError, match="minilm2: no such folder; check the path"):
         open_model(Path("minilm2"), "cpu")
     (tmp_path / "runs").mkdir()
-    with pytest.raises(ArtifactError, match="runs/lm: no such run folder"):  # and no model of an owner of that name
+    with pytest.raises(ArtifactError, match="runs/lm: no such folder; check the path"):  # and no model of an owner of that name
         open_model(Path("runs/lm"), "cpu")

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, model_validator
 
-from zhixing.config import Result, Settings, gather, manual, parse_value, resolve, setting_names
+from zhixing.config import Result, Settings, gather, manual, parse_value, resolve, setting_names, several
 from zhixing.errors import InputError, SettingError, UserError
 
 
@@ -167,3 +167,9 @@ def test_a_single_name_needs_no_brackets() -> None:
         assert resolve(CorpusSettings, {"filter.language.keep": value}).filter.language.keep == ("zh",)
     with pytest.raises(SettingError, match=r"setting filter.language.keep: "):
         resolve(CorpusSettings, {"filter.language.keep": 3})
+
+
+def test_names_may_come_alone(tmp_path) -> None:
+    assert several("a") == several(["a"]) == several(iter(["a"])) == ["a"]
+    assert several(tmp_path) == [str(tmp_path)] and several(("a", tmp_path)) == ["a", str(tmp_path)]
+    assert several(None) is None and several([]) == []

@@ -157,7 +157,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     Raises `ArtifactError` when it is absent, foreign, newer than this program or damaged.
     """
     path, target = Path(path), devices.pick(device)
-    if not path.exists() and pretrained.is_name(str(path)):
+    if not path.exists():
         path = pretrained.locate(path)
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)
@@ -199,7 +199,7 @@ def read_recipe(run: Path) -> Recipe:
     if not isinstance(tree, dict):
         raise ArtifactError(run / "config.json", "holds no settings")
     if isinstance(tree.get("objective"), dict) and tree["objective"].get("kind") == "seq2seq":
-        raise ArtifactError(run, "is a translator, and a language model is needed here; two translators are compared by zhixing score")
+        raise ArtifactError(run, "is a translator, and a language model is needed here")
     return resolve(Recipe, tree)
 
 

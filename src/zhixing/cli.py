@@ -266,8 +266,8 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
             continue
         annotation = eval(p.annotation, names) if isinstance(p.annotation, str) else p.annotation
         kind, text = get_args(annotation) if get_origin(annotation) is Annotated else (annotation, "")
-        if list[str] in get_args(kind) and str in get_args(kind):
-            kind = list[str]
+        if list[str] in get_args(kind) and str in get_args(kind):  # from Python one may come alone
+            kind = list[str] | None if type(None) in get_args(kind) else list[str]
         if p.kind is p.KEYWORD_ONLY:
             words = [f"--{p.name[:-1]}"] if p.name.endswith("_") else []  # a name that Python keeps for itself
             option: Any = typer.Option(*words, help=text)

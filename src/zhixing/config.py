@@ -12,9 +12,9 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, overload
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -45,6 +45,17 @@ class Result(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+@overload
+def several(given: str | Path | Iterable[str | Path]) -> list[str]: ...
+@overload
+def several(given: str | Path | Iterable[str | Path] | None) -> list[str] | None: ...
+def several(given: str | Path | Iterable[str | Path] | None) -> list[str] | None:
+    """Names or texts of which there may be several, and which may come alone."""
+    if given is None:
+        return None
+    return [str(one) for one in ([given] if isinstance(given, str | Path) else given)]
 
 
 def gather(config: Path | None, words: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:

@@ -82,11 +82,12 @@ def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
         return _roles(bases, data, tokenizer, chosen, kind)
     if shaped := [name for name in chosen if name.startswith("model.") and name not in FREE]:
         raise SettingError(shaped[0], "cannot be set together with --base, which has its own model")
-    path, loaded = bases.whole, _fitting(bases.whole, data, tokenizer)
+    path, loaded = bases.whole, open_model(bases.whole, "cpu")
     if shape is not None and loaded.model.shape != shape:
         fits = " or ".join(k for k, s in objectives.SHAPES.items() if s == loaded.model.shape and k != "seq2seq")
         raise SettingError("objective.kind", f"= {kind} trains a model of shape {shape}, and {path} is one of shape {loaded.model.shape}; "
                            f"set objective.kind={fits}")  # fmt: skip
+    _refuse_other_words(loaded, path, data, tokenizer)
     if loaded.new_head:
         say(f"{path} came without a head for hidden tokens; the head is a new one, and the first loss will be high")
 
@@ -108,7 +109,9 @@ def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, 
             "objective.kind", f"= {objective} does not train an encoder-decoder, and --base-encoder and --base-decoder make one"
         )
     sources = {role: path for role in ("encoder", "decoder") if (path := getattr(bases, role)) is not None}
-    loaded = {role: _fitting(path, data, tokenizer) for role, path in sources.items()}
+    loaded = {role: open_model(path, "cpu") for role, path in sources.items()}
+    for role, one in loaded.items():
+        _refuse_other_words(one, sources[role], data, tokenizer)
     first = next(iter(loaded.values())).model
     given: dict[str, Any] = {}
     if "encoder-decoder" in SHAPES[first.settings.kind]:  # type: ignore[attr-defined]
@@ -150,11 +153,10 @@ def take(role: nn.Module, source: nn.Module) -> tuple[list[str], list[str]]:
     return taken, new
 
 
-def _fitting(path: Path, data: Path, tokenizer: Tokenizer) -> Loaded:
-    loaded = open_model(path, "cpu")
+def _refuse_other_words(loaded: Loaded, path: Path, data: Path, tokenizer: Tokenizer) -> None:
+    """Raise `ArtifactError` unless the data was cut by the tokenizer of the model."""
     if tokenizer.segmentation != loaded.tokenizer.segmentation:
         raise ArtifactError(data, f"was not prepared with the tokenizer of {path}; prepare it with --tokenizer {path}")
-    return loaded
 
 
 def settings_of(model: Model) -> dict[str, Any]:

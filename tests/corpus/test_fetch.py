@@ -103,9 +103,11 @@ def test_datasets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "set/test.jsonl").write_text('{"text": "test", "n": 3}\n', encoding="utf-8")
     assert fetch.text(f"hf:{tmp_path}/set").read_text(encoding="utf-8") == '{"text": "知", "n": 1}\n{"text": "行", "n": 2}\n'
     assert fetch.text(f"hf:{tmp_path}/set:default:test").read_text(encoding="utf-8") == '{"text": "test", "n": 3}\n'
-    for wrong in (f"hf:{tmp_path}/absent", f"hf:{tmp_path}/set:default:nonsense", f"hf:{tmp_path}/set:nonsense"):
-        with pytest.raises(ZhixingError, match="the datasets library could not load it"):
+    for wrong in (f"hf:{tmp_path}/set:default:nonsense", f"hf:{tmp_path}/set:nonsense"):
+        with pytest.raises(ZhixingError, match=r"could not be loaded from .*/set \(ValueError: .*owner/name\[:config\]\[:split\]"):
             fetch.text(wrong)
+    with pytest.raises(InputError, match="absent: is no folder, and no id of the hub"):
+        fetch.text(f"hf:{tmp_path}/absent")
 
 
 def test_what_pip_says_comes_down_to_a_line() -> None:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import zhixing as zx
-from zhixing.corpus.labelled import Example
+from zhixing.corpus.labelled import Example, mostly_chinese
 from zhixing.errors import MissingPackage
-from zhixing.evaluate.classifier_baselines import linear, majority, mostly_chinese
+from zhixing.evaluate.classifier_baselines import linear, majority
 from zhixing.metrics.classification import MULTILABEL, Accuracy
 from zhixing.metrics.regression import Error
 from zhixing.tasks.classify.objective import Targets

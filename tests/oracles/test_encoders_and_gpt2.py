@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+import sentences
 import torch
 from tiny import SENTENCES, model, tokenizer
 
@@ -346,7 +347,7 @@ def test_what_we_would_compute_otherwise_is_refused(family, shape, changes, word
 
 @torch.no_grad()
 def test_minilm_of_the_catalogue():
-    """Hidden states of 100 English and Chinese sentences, one by one and padded together."""
+    """Hidden states of a hundred texts, fifty English and fifty Chinese, in batches of mixed lengths and one by one."""
     if not fetch.place("minilm").is_dir():
         pytest.skip("minilm is not in the cache; bring it with: zhixing get minilm")
     found = pretrained.load("minilm")
@@ -354,15 +355,20 @@ def test_minilm_of_the_catalogue():
     assert (found.architecture.layers, found.architecture.width, found.tokenizer.vocabulary) == (6, 384, 30522)
     oracle = transformers.AutoModel.from_pretrained(fetch.place("minilm")).eval()
     words = transformers.AutoTokenizer.from_pretrained(fetch.place("minilm"))
-    english = [f"Sentence {n}: {text}" for n, text in enumerate(s for s in SENTENCES * 5 if s.isascii())]
-    chinese = [f"第{n}句：{text}" for n, text in enumerate(s for s in SENTENCES * 5 if not s.isascii())]
-    sentences = english[:50] + chinese[:50]
-    assert len(sentences) == 100
-    theirs = words(sentences, padding=True, return_tensors="pt")
-    framed = found.tokenizer.frame(sentences)
-    assert [row.ids for row in framed] == [
-        row[:n] for row, n in zip(theirs["input_ids"].tolist(), theirs["attention_mask"].sum(1), strict=True)
-    ]
-    mask = theirs["attention_mask"].bool()
-    expected = oracle(**theirs).last_hidden_state
-    assert (found.model(theirs["input_ids"], mask, kinds=theirs["token_type_ids"]) - expected)[mask].abs().max() <= 1e-4
+    texts = sorted(sentences.texts(), key=len)
+    assert len(set(texts)) == 100
+    lengths = []
+    for number in range(10):  # nine of about the same length, and one of the ten shortest, which is padded to theirs
+        batch = [*texts[10 + 9 * number : 19 + 9 * number], texts[number]]
+        theirs = words(batch, padding=True, return_tensors="pt")
+        ids, mask, kinds = theirs["input_ids"], theirs["attention_mask"].bool(), theirs["token_type_ids"]
+        assert [row.ids for row in found.tokenizer.frame(batch)] == [row[:n] for row, n in zip(ids.tolist(), mask.sum(1), strict=True)]
+        expected = oracle(**theirs).last_hidden_state
+        states = found.model(ids, mask, kinds=kinds)
+        assert (states - expected)[mask].abs().max() <= 1e-4
+        shortest = int(mask.sum(1).argmin())
+        alone = found.model(ids[shortest : shortest + 1, : mask[shortest].sum()])
+        assert (alone[0] - expected[shortest, mask[shortest]]).abs().max() <= 1e-4
+        lengths += mask.sum(1).tolist()
+    assert min(lengths) <= 4  # with its two marks
+    assert 350 <= max(lengths) <= 512

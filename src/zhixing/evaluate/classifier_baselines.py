@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zhixing.corpus.labelled import Example
-from zhixing.corpus.stats import language
+from zhixing.corpus.labelled import Example, mostly_chinese
 from zhixing.errors import MissingPackage
 from zhixing.evaluate import significance
 from zhixing.evaluate.labels import gold, labelled
@@ -26,8 +25,8 @@ from zhixing.tasks.classify.objective import Targets
 
 STRENGTHS = (0.05, 0.2, 1.0)
 """What the linear model's C is chosen from."""
-LOOKED_AT = 1000
-"""Texts by whose languages the features are chosen."""
+ENOUGH = 1000
+"""Texts from which on n-grams that stand in one alone are left out."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def linear(
     """
     need_scikit_learn()
     began = time.perf_counter()
-    features = _features(mostly_chinese(train), 2 if len(train) >= LOOKED_AT else 1)
+    features = _features(mostly_chinese(train), 2 if len(train) >= ENOUGH else 1)
     rows, looked = features.fit_transform(_texts(train)), features.transform(_texts(valid))
     wanted, known = gold(train, targets), gold(valid, targets)
     models = [_model(targets.kind, strength, seed).fit(rows, wanted) for strength in STRENGTHS]
@@ -87,12 +86,6 @@ def linear(
     )
     names = sum(len(str(name).encode("utf-8", "surrogatepass")) for name in features.get_feature_names_out())
     return Fitted(said, int(parameters), int(4 * parameters + names), fitting, predicting)
-
-
-def mostly_chinese(examples: Sequence[Example]) -> bool:
-    """Whether at least half of the first texts are Chinese."""
-    some = examples[:LOOKED_AT]
-    return 2 * sum(language(example.text) == "zh" for example in some) >= len(some)
 
 
 def _texts(examples: Sequence[Example]) -> list[str]:

@@ -4,6 +4,8 @@
 2. The sources are translated; BLEU, chrF, TER, METEOR and the rest are made of statistics of sentences (`metrics.translation`).
 3. The same rows, sums of them for sentences of like length and of one domain, say how scores depend on these.
 4. The worst sentences stand side by side with their references, first in `examples.jsonl`.
+
+Two systems, translators or files of translations, are compared on the same pairs.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from pydantic import Field
 from zhixing.config import Result
 from zhixing.console import progress, warn
 from zhixing.corpus.pairs import Pair, TagColumns, read
-from zhixing.errors import InputError
-from zhixing.evaluate import significance
+from zhixing.errors import ArtifactError, InputError
+from zhixing.evaluate import outputs, significance
 from zhixing.evaluate.classification import Score
+from zhixing.evaluate.significance import Test
 from zhixing.files import read_json, together, write_json, write_json_lines
 from zhixing.metrics import Columns, Rows, translation
 
@@ -73,20 +76,7 @@ def evaluate_translator(
     """
     languages = translator.task.source_language, to or translator.task.target_language
     translator.marks.before_target(languages[1])  # raises for one that was not trained
-    pairs: list[Pair] = []
-    aside = 0
-    for item in read(data, languages, source_column=columns[0], target_column=columns[1], tags=TagColumns(domain_column)):
-        if isinstance(item, Pair) and item.source.strip() and item.target.strip():
-            pairs.append(item)
-            continue
-        aside += 1
-        if aside <= 3:
-            where, why = (item.where, "a side is blank") if isinstance(item, Pair) else (f"{item.source}:{item.line}", item.reason)
-            warn(f"{where}: left out: {why}")
-    if not pairs:
-        raise InputError(", ".join(data), "holds no pair with two sides")
-    if len(pairs) < significance.FEW:
-        warn(f"only {len(pairs)} pairs: intervals by resampling so few are too narrow")
+    pairs, aside = _pairs(data, languages, columns, TagColumns(domain_column))
     found = evaluated(translator, pairs, folder, to=languages[1])
     report = read_json(folder / "report.json")
     result = TranslationResult(
@@ -101,6 +91,62 @@ def evaluate_translator(
     )
     write_json(folder / "report.json", result.model_dump())
     return result
+
+
+def _pairs(
+    data: Sequence[str], languages: tuple[str, str], columns: tuple[str | None, str | None], tags: TagColumns | None = None
+) -> tuple[list[Pair], int]:
+    """Pairs to measure on, and the number of lines that are left out, of which the first are named."""
+    pairs: list[Pair] = []
+    aside = 0
+    for item in read(data, languages, source_column=columns[0], target_column=columns[1], tags=tags or TagColumns()):
+        if isinstance(item, Pair) and item.source.strip() and item.target.strip():
+            pairs.append(item)
+            continue
+        aside += 1
+        if aside <= 3:
+            where, why = (item.where, "a side is blank") if isinstance(item, Pair) else (f"{item.source}:{item.line}", item.reason)
+            warn(f"{where}: left out: {why}")
+    if not pairs:
+        raise InputError(", ".join(data), "holds no pair with two sides")
+    if len(pairs) < significance.FEW:
+        warn(f"only {len(pairs)} pairs: intervals by resampling so few are too narrow")
+    return pairs, aside
+
+
+def compare_translators(
+    a: Path, b: Path, data: Sequence[str], columns: tuple[str | None, str | None], test: Test, device: str
+) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The number of pairs, and for each metric what the difference of B and A is worth; each a translator or a file of translations.
+
+    Raises `InputError` for a file that has not a line for each pair, `ArtifactError` for translators between other languages.
+    """
+    from zhixing.tasks.translation.artifact import Translator, is_export, is_translator
+
+    systems = {
+        path: Translator.open(path, device) if is_translator(path) or is_export(path) else outputs.read_lines(str(path)) for path in (a, b)
+    }
+    opened = {path: system for path, system in systems.items() if isinstance(system, Translator)}
+    first = next(iter(opened.values()))
+    languages = first.task.source_language, first.task.target_language
+    for path, one in opened.items():
+        if (one.task.source_language, one.task.target_language) != languages:
+            spoken = f"{one.task.source_language} to {one.task.target_language}"
+            raise ArtifactError(path, f"translates from {spoken}, and the other from {languages[0]} to {languages[1]}")
+    pairs, aside = _pairs(data, languages, columns)
+    said = []
+    for path in (a, b):
+        system = systems[path]
+        if not isinstance(system, Translator) and len(system) != len(pairs):
+            left = f" ({aside} more lines of the data are no pair)" if aside else ""
+            raise InputError(
+                path, f"holds {len(system)} translations for {len(pairs)} pairs{left}; there must be one for each, in their order"
+            )
+        said.append(_translated(system, pairs, languages[1]) if isinstance(system, Translator) else system)
+    sources, references = [pair.source for pair in pairs], [[pair.target for pair in pairs]]
+    (metrics, rows), (_, others) = (translation.measure(one, references, languages[1], sources=sources) for one in said)
+    signs = (f"{name}:{opened[path].fingerprint[:8] if path in opened else path.name}" for name, path in (("a", a), ("b", b)))
+    return len(pairs), significance.differences(metrics, rows, others, f"{'|'.join(signs)}|texts:{len(pairs)}", test)
 
 
 def evaluated(

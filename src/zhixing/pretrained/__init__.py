@@ -10,8 +10,7 @@ word in `FAMILIES`. Of a pickle nothing but tensors is ever read.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from typing import Any
 import torch
 
 from zhixing.config import Settings
-from zhixing.corpus import fetch
-from zhixing.errors import ArtifactError, InputError, MissingPackage, UserError, ZhixingError
+from zhixing.console import warn
+from zhixing.corpus import fetch, hub
+from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import Architecture, Model, build
 from zhixing.models.marian import MarianSettings
@@ -31,10 +31,8 @@ from zhixing.tokenizer.tokenizer import Tokenizer
 
 FAMILIES: tuple[Family, ...] = (llama, gpt2, bert, modernbert, marian)
 """The modules that know one."""
-
-PARTS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.spm", "sentencepiece.bpe.model")
-OLD_PARTS = ("pytorch_model*.bin",)
-"""What is fetched of a repository on the hub; the second where the first has no weights."""
+USED = 0.9
+"""Share of a model's ids that its own tokenizer has, at least; the rest are there to make a round number."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,18 @@ def load(source: Path | str) -> Pretrained:
         return _open_pair(found, model.float().eval(), folder)
     tokenizer = Tokenizer.adopt(folder)
     if tokenizer.vocabulary > found.vocabulary:
-        raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {found.vocabulary}")
+        raise _foreign(folder, tokenizer, found.vocabulary)
+    if tokenizer.vocabulary < USED * found.vocabulary:
+        less = f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows {found.vocabulary}"
+        warn(f"{folder}: {less}; is it the one that the model was trained with?")
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
+
+
+def _foreign(folder: Path, tokenizer: Tokenizer, size: int) -> ArtifactError:
+    what = (
+        f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}; put the tokenizer there that came with the weights"
+    )
+    return ArtifactError(folder, what)
 
 
 def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
@@ -101,7 +109,7 @@ def _open_pair(found: Description, model: Model, folder: Path) -> Pretrained:
     source, target = marian.tokenizers(folder)
     for tokenizer, size in ((source, found.source_vocabulary or found.vocabulary), (target, found.vocabulary)):
         if tokenizer.vocabulary > size:
-            raise ArtifactError(folder, f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows only {size}")
+            raise _foreign(folder, tokenizer, size)
     begin, decoding = marian.decoding(folder)
     begin = target.end if begin is None else begin
     return Pretrained(
@@ -179,35 +187,21 @@ def _special(tokenizer: Tokenizer, token: int) -> str:
 
 def is_name(source: str) -> bool:
     """Whether this can be the name of a model: one of the catalogue, or an id of the hub, whose owner is no folder here."""
-    return fetch.is_model(source) or (bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source)) and not Path(source).parent.exists())
+    return fetch.is_model(source) or hub.is_model(source)
 
 
 def locate(source: Path | str) -> Path:
     """The folder that a name stands for: a folder as it is, a model of the catalogue or of the hub fetched if need be.
 
-    Raises `ArtifactError` when there is none, `ZhixingError` when it cannot be had.
+    Raises `ArtifactError` when there is none, `InputError` for an id that the hub does not have, `ZhixingError` when it cannot be had.
     """
     folder = Path(source)
     if folder.exists():
         if not folder.is_dir():
             raise ArtifactError(source, "is no folder")
         return folder
-    if not is_name(str(source)):
-        raise ArtifactError(source, "no such folder")
     if fetch.is_model(str(source)):
         return fetch.fetch(str(source))
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise MissingPackage("huggingface_hub", "hub", f"{source} is no folder here; fetching it from the Hugging Face hub") from None
-    download: Callable[..., str] = snapshot_download
-    try:
-        place = Path(download(str(source), allow_patterns=list(PARTS)))
-        if not any(place.glob("*.safetensors")):
-            place = Path(download(str(source), allow_patterns=[*PARTS, *OLD_PARTS]))
-        return place
-    except Exception as error:  # the client's own errors have no common base
-        said = str(error).strip().splitlines()
-        raise ZhixingError(
-            f"{source}: no such folder, and it could not be fetched from the Hugging Face hub ({said[0] if said else type(error).__name__})"
-        ) from error
+    if hub.is_model(str(source)):
+        return hub.model(str(source))
+    raise ArtifactError(source, "no such folder; check the path (a model of the Hugging Face hub is written owner/name)")

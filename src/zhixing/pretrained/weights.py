@@ -114,7 +114,7 @@ def _open(path: Path) -> safe_open:
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(path, f"is damaged or no safetensors file ({error})") from None
+        raise ArtifactError(path, f"is damaged or no safetensors file ({error}); copy or fetch it again") from None
 
 
 def _unpickled(path: Path) -> dict[str, Callable[[], Tensor]]:
@@ -124,7 +124,9 @@ def _unpickled(path: Path) -> dict[str, Callable[[], Tensor]]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged file can raise nearly anything
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+        said = " ".join(str(error).split())
+        asked = re.search(r"GLOBAL (\S+)", said)  # the first thing that torch would not give to it
+        why = f"it asks for {asked[1]}" if asked else f"{type(error).__name__}: {said[:80]}"
         raise ArtifactError(path, f"is damaged, or a pickled object that is more than weights, which is never run ({why})") from None
     if not isinstance(found, dict) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()):
         raise ArtifactError(path, "is a pickled object other than weights by name")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import ArtifactError, InputError
 
 
@@ -42,27 +42,32 @@ class CompareResult(Result):
 
 
 def compare(
-    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers and readers also a file of predictions."],
+    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers, readers and translators also a file of predictions."],
     b: Annotated[Path, "The one to compare it with."],
     *,
     data: Annotated[
-        list[str] | None,
-        "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions. Default: what both runs "
-        "were validated on.",
+        list[str] | str | None,
+        "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions, for translators sentence "
+        "pairs. Default for language models: what both were validated on.",
     ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: each model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
     text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
-    test: Annotated[str, "Classifiers, readers: bootstrap, permutation, or mcnemar (of rates alone)."] = "bootstrap",
+    source_column: Annotated[str | None, "Translators: name or 0-based number of the column of sources."] = None,
+    target_column: Annotated[str | None, "Translators: name or 0-based number of the column of references."] = None,
+    test: Annotated[
+        str, "Classifiers, readers, translators: bootstrap, permutation (approximate randomisation), or mcnemar (of rates alone)."
+    ] = "bootstrap",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> CompareResult:
-    """Say whether one model is better than another: a paired test over the same documents, labelled texts or questions.
+    """Say whether one model is better than another: a paired test over the same documents, labelled texts, questions or sentences.
 
     Bits per byte and per character compare language models of any tokenizers; perplexity is left out where these differ. Classifiers are
     compared by every metric, also with the predictions in a file: a label a line, or JSON lines as `predict` writes them; readers of
-    questions by exact match and F1, also with the answers in a file.
+    questions by exact match and F1, also with the answers in a file; translators by BLEU and the other metrics, also with translations in a
+    file, one a line.
     """
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
@@ -70,12 +75,17 @@ def compare(
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier
+    from zhixing.tasks.translation.artifact import is_export, is_translator
     from zhixing.verbs.evaluate import check_window, default_texts
+
+    data = several(data)
 
     if any(is_classifier(Path(path)) for path in (a, b)):
         return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
     if any(is_reader(Path(path)) for path in (a, b)):
         return _readers(Path(a), Path(b), data, test, device)
+    if any(is_translator(Path(path)) or is_export(Path(path)) for path in (a, b)):
+        return _translators(Path(a), Path(b), data, (source_column, target_column), test, device)
     systems = [open_model(Path(path), device) for path in (a, b)]
     for system in systems:
         system.decoder_for("compare")
@@ -131,6 +141,22 @@ def _readers(a: Path, b: Path, data: list[str] | None, test: str, device: str) -
     name = "answer_f1" if "answer_f1" in found else "exact_match"
     verdict = _better(name, found[name], lower=False) + _few(questions, "questions")
     return CompareResult(a=str(a), b=str(b), data=data, documents=questions, metrics=found, verdict=verdict)
+
+
+def _translators(a: Path, b: Path, data: list[str] | None, columns: tuple[str | None, str | None], test: str, device: str) -> CompareResult:
+    """Compare two translators, or one with translations in a file."""
+    from zhixing.errors import SettingError
+    from zhixing.evaluate.translations import compare_translators
+
+    if data is None:
+        raise SettingError("data", "is needed to compare translators: name the sentence pairs")
+    _check_test(test)
+    if test == "mcnemar":
+        raise SettingError("test", "= mcnemar is for rates, and translations have none; bootstrap and permutation are possible")
+    pairs, differences = compare_translators(a, b, data, columns, test, device)  # type: ignore[arg-type]
+    found = {name: Comparison(**entry) for name, entry in differences.items()}
+    verdict = _better("bleu", found["bleu"], lower=False) + _few(pairs, "pairs")
+    return CompareResult(a=str(a), b=str(b), data=data, documents=pairs, metrics=found, verdict=verdict)
 
 
 def _check_test(test: str) -> None:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import count, duration, progress, say
 from zhixing.errors import SettingError, UserError
 from zhixing.files import MANIFEST, read_json, refuse_existing, resumable_folder, sha256, write_json
@@ -78,10 +78,12 @@ class EmbedResult(Result):
 
 
 def embed(
-    texts: Annotated[list[str], "A data folder, or texts as `prepare` takes them; or a folder of vectors, to ask it."],
+    texts: Annotated[list[str] | str, "A data folder, or texts as `prepare` takes them; or a folder of vectors, to ask it."],
     *,
     out: Annotated[Path | None, "The folder of vectors to write."] = None,
-    nearest: Annotated[list[str] | None, "A word whose nearest ones to show; may be given several times. Default: frequent words."] = None,
+    nearest: Annotated[
+        list[str] | str | None, "A word whose nearest ones to show; may be given several times. Default: frequent words."
+    ] = None,
     analogy: Annotated[tuple[str, str, str] | None, "Three words A B C: show what is to C as A is to B; `king man woman`."] = None,
     text_format: Annotated[bool, "Also write vectors.txt, in word2vec's text format."] = False,
     workers: Annotated[
@@ -95,6 +97,7 @@ def embed(
     Raises `InputError` for text that cannot be read and words that have no vector, `SettingError` for settings that cannot be,
     `ArtifactError` when `out` exists, `MissingPackage` without gensim.
     """
+    texts, nearest = several(texts), several(nearest)
     chosen = gather(config, settings)
     if out is None:
         return _ask(texts, nearest, analogy, chosen)

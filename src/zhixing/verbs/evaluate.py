@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import together, write_json, write_json_lines
@@ -54,7 +54,7 @@ def evaluate(
     model: Annotated[Path, "A run folder, or a Hugging Face folder."],
     *,
     data: Annotated[
-        list[str] | None,
+        list[str] | str | None,
         "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator, questions for a reader. "
         "Default: what the run was validated on.",
     ] = None,
@@ -84,6 +84,8 @@ def evaluate(
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.tasks.translation.artifact import is_export, is_translator
+
+    data = several(data)
 
     model, translates = Path(model), is_translator(Path(model)) or is_export(Path(model))
     if not translates and (to is not None or domain_column is not None):

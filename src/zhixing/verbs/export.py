@@ -63,7 +63,7 @@ class ScoredExportResult(Result):
 
 
 def export(
-    run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name."],
+    run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name or hub id."],
     *,
     to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...), onnx (graphs), or ctranslate2 (fast translation)."] = "hf",
     out: Annotated[Path | None, "Folder to write; default: beside the run, its name with the format behind it."] = None,

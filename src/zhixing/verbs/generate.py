@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zhixing.config import Result, resolve
+from zhixing.config import Result, resolve, several
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
 
@@ -41,7 +41,7 @@ class GenerateResult(Result):
 
 
 def generate(
-    model: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    model: Annotated[Path, "A run folder, a Hugging Face folder, or a hub id."],
     *,
     prompt: Annotated[list[str] | str, "Text to continue; may be given several times. Empty: begin a new document."] = "",
     samples: Annotated[int, "Continuations of each prompt, drawn together."] = 1,
@@ -52,7 +52,7 @@ def generate(
     top_p: Annotated[float, "Draw among the fewest tokens whose probabilities add up to p."] = 1.0,
     min_p: Annotated[float, "Draw among tokens at least this share as probable as the most probable."] = 0.0,
     repetition_penalty: Annotated[float, "Above 1: tokens already in the text become less probable."] = 1.0,
-    stop: Annotated[list[str] | None, "End a continuation before this string; may be given several times."] = None,
+    stop: Annotated[list[str] | str | None, "End a continuation before this string; may be given several times."] = None,
     seed: Annotated[int | None, "Same seed, same text; drawn and reported when not given."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     stream: Callable[[str], None] | None = None,
@@ -62,6 +62,7 @@ def generate(
     stream: called with prompt and text as they come, whole characters only; of several continuations the first live, each later one
     when those before it have ended. Raises `SettingError` for a setting out of range, `ArtifactError` for a model that cannot be opened.
     """
+    stop = several(stop)
     prompts = [prompt] if isinstance(prompt, str) else list(prompt) or [""]
     for text in prompts:
         _check_text("the prompt", text)

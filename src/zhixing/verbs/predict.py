@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import InputError, SettingError
 
 if TYPE_CHECKING:
@@ -66,10 +66,12 @@ def predict(
     ] = None,
     out: Annotated[Path | None, "The JSON-lines file to write. Default: the lines are shown when all are done."] = None,
     text: Annotated[
-        list[str] | None, "A text itself, instead of a file; may be given several times. With --question: where to look."
+        list[str] | str | None, "A text itself, instead of a file; may be given several times. With --question: where to look."
     ] = None,
-    question: Annotated[list[str] | None, "Readers: a question itself, instead of a file; may be given several times."] = None,
-    documents: Annotated[list[str] | None, "Readers: files and folders to search for the answers, instead of a text beside each."] = None,
+    question: Annotated[list[str] | str | None, "Readers: a question itself, instead of a file; may be given several times."] = None,
+    documents: Annotated[
+        list[str] | str | None, "Readers: files and folders to search for the answers, instead of a text beside each."
+    ] = None,
     passages: Annotated[int, "Readers: how many passages of the documents are read for each question."] = 5,
     best: Annotated[int, "Readers: how many of the best answers to write for each question."] = 0,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
@@ -87,6 +89,8 @@ def predict(
 
     from zhixing.predict import Predictor
     from zhixing.tasks.answer.artifact import Reader, is_reader
+
+    text, question, documents = several(text), several(question), several(documents)
 
     if precision not in ("fp32", "bf16", "auto"):
         raise SettingError("precision", f"is fp32, bf16 or auto, not {precision}")

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import count, progress, say
 from zhixing.errors import InputError, SettingError
 from zhixing.files import human_bytes, refuse_existing, resumable_folder, sha256, write_json
@@ -72,7 +72,7 @@ class PrepareResult(Result):
 
 
 def prepare(
-    texts: Annotated[list[str], "Files, folders, globs, corpus names (see `zhixing get`), or - for standard input."],
+    texts: Annotated[list[str] | str, "Files, folders, globs, corpus names (see `zhixing get`), or - for standard input."],
     *,
     out: Annotated[Path, "The data folder to write."],
     tokenizer: Annotated[
@@ -89,6 +89,7 @@ def prepare(
     A run that was stopped goes on when the same is asked for again, and gives the same bytes, as does any number of workers.
     Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
     """
+    texts = several(texts)
     chosen, out = gather(config, settings), Path(out)
     if vocabulary is not None:
         if "tokenizer.vocabulary" in chosen:

@@ -74,7 +74,7 @@ def pretrain(
     *,
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
     minutes: Annotated[float | None, "Minutes that the whole run may take; 10 when neither they nor train.steps are given."] = None,
-    base: Annotated[Path | None, "A run or Hugging Face folder, or a model by its name, whose weights to start from."] = None,
+    base: Annotated[Path | None, "A run or Hugging Face folder, or a model by its name or hub id, whose weights to start from."] = None,
     base_encoder: Annotated[Path | None, "Likewise, for the encoder of an encoder-decoder."] = None,
     base_decoder: Annotated[Path | None, "Likewise, for the decoder of an encoder-decoder."] = None,
     vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for a new model's embedding to start from."] = None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.console import warn
 from zhixing.errors import SettingError
 from zhixing.files import together, write_json, write_json_lines
@@ -68,14 +68,14 @@ def _title(systems: str, references: list[str], examples: int, language: str | N
 
 def score(
     *,
-    hyp: Annotated[list[str], "Output of a system; given twice, two systems are compared. `-` is standard input."],
-    ref: Annotated[list[str], "What it should be; for translations there may be several."],
+    hyp: Annotated[list[str] | str, "Output of a system; given twice, two systems are compared. `-` is standard input."],
+    ref: Annotated[list[str] | str, "What it should be; for translations there may be several."],
     source: Annotated[str | None, "The source sentences, for number_match and the report."] = None,
     task: Annotated[
         str, "translate (sentences one a line), classify (labels), multilabel, regress (numbers) or answer (SQuAD)."
     ] = "translate",
     lang: Annotated[str | None, "Language of the references, as zh or en; default: by their script."] = None,
-    metric: Annotated[list[str] | None, "Only these metrics, as bleu, chrf++, meteor_jieba, f1_weighted, per_class."] = None,
+    metric: Annotated[list[str] | str | None, "Only these metrics, as bleu, chrf++, meteor_jieba, f1_weighted, per_class."] = None,
     test: Annotated[Test, "Test of two systems: bootstrap, permutation, or mcnemar (accuracy, exact_match)."] = "bootstrap",
     wordnet: Annotated[Path | None, "Folder of WordNet's database, for synonyms in METEOR of English."] = None,
     out: Annotated[Path | None, "Folder for report.json, examples.jsonl and report.html."] = None,
@@ -87,8 +87,7 @@ def score(
     from zhixing.evaluate import judge, significance
     from zhixing.evaluate.report import write_score_report
 
-    hyp, ref = _several(hyp), _several(ref)
-    names = _several(metric) if metric is not None else None
+    hyp, ref, names = several(hyp), several(ref), several(metric)
     _check(hyp, ref, source, task, lang, test, wordnet)
     match task:
         case "translate":
@@ -145,10 +144,6 @@ def score(
             _write(place, result, judged)
             write_score_report(place, out.name)
     return result
-
-
-def _several(given: str | list[str]) -> list[str]:
-    return [str(one) for one in ([given] if isinstance(given, str | Path) else given)]
 
 
 def _check(hyp: list[str], ref: list[str], source: str | None, task: str, lang: str | None, test: str, wordnet: Path | None) -> None:

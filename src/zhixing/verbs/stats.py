@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import count, progress
 from zhixing.errors import InputError, SettingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, refuse_existing, resumable_folder, sha256, write_json
@@ -82,7 +82,7 @@ class StatsResult(Result):
 
 
 def stats(
-    texts: Annotated[list[str], "Files, folders, globs, corpus names (see `zhixing get`), - for standard input, or one data folder."],
+    texts: Annotated[list[str] | str, "Files, folders, globs, corpus names (see `zhixing get`), - for standard input, or one data folder."],
     *,
     out: Annotated[Path | None, "A folder to write, with statistics.json, dropped.jsonl and report.html."] = None,
     near: Annotated[bool, "Look for near copies too; equal documents are always found."] = False,
@@ -94,6 +94,7 @@ def stats(
 
     Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
     """
+    texts = several(texts)
     chosen = gather(config, settings)
     if out is not None:
         refuse_existing(Path(out))

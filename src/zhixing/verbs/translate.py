@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result
+from zhixing.config import Result, several
 from zhixing.errors import InputError, SettingError
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ def translate(
     *,
     in_: Annotated[Path | None, "A text file; each line is translated. - is standard input."] = None,
     out: Annotated[Path | None, "The text file to write, line for line. Default: the lines are shown when all are done."] = None,
-    text: Annotated[list[str] | None, "A text itself, instead of a file; may be given several times."] = None,
+    text: Annotated[list[str] | str | None, "A text itself, instead of a file; may be given several times."] = None,
     beams: Annotated[int | None, "Hypotheses kept at each step; 1 is greedy. Default: as the run says."] = None,
     best: Annotated[int, "With --text: show so many translations of a sentence, best first."] = 1,
     glossary: Annotated[Path | None, "Lines TERM<tab>TRANSLATION: where the term occurs, its translation must."] = None,
     keep: Annotated[
-        list[str] | None, "Keep such spans exactly as they are: number, url, email, code, placeholder, or all; may be given several times."
+        list[str] | str | None,
+        "Keep such spans exactly as they are: number, url, email, code, placeholder, or all; may be given several times.",
     ] = None,
     mbr: Annotated[int, "Draw so many translations and take the one most like all of them (minimum Bayes risk by chrF); 0: search."] = 0,
     sample: Annotated[bool, "Draw a translation at random instead of searching the best."] = False,
@@ -81,6 +82,7 @@ def translate(
     A line comes out the same whatever the others are. Raises `InputError` for a file that cannot be read, `ArtifactError` for a model that
     cannot be used, `Interrupted` after Ctrl-C: what is done is kept, and the same command goes on.
     """
+    text, keep = several(text), several(keep)
     if (text is None) == (in_ is None):
         raise SettingError("in", "and --text: one of them says what to translate")
     if in_ is None and out is not None:

@@ -7,6 +7,6 @@
 5. `examine` says what a person should know before training: imbalance, copies, contradictions, labels that look alike, overlap, lengths.
 """
 
-from zhixing.corpus.labelled.examples import Example, Label, Labelled, LabelledSettings, read
+from zhixing.corpus.labelled.examples import Example, Label, Labelled, LabelledSettings, mostly_chinese, read
 
-__all__ = ["Example", "Label", "Labelled", "LabelledSettings", "read"]
+__all__ = ["Example", "Label", "Labelled", "LabelledSettings", "mostly_chinese", "read"]

@@ -26,6 +26,7 @@ from zhixing.corpus.labelled import columns
 from zhixing.corpus.labelled.columns import Columns, Wanted
 from zhixing.corpus.labelled.records import Record, records
 from zhixing.corpus.sources import STDIN, Source, kind
+from zhixing.corpus.stats import language
 from zhixing.errors import InputError
 
 Label = str | tuple[str, ...] | float
@@ -85,6 +86,12 @@ class Example:
     def names(self) -> tuple[str, ...]:
         """Its labels, of whatever kind."""
         return self.label if isinstance(self.label, tuple) else (str(self.label),)
+
+
+def mostly_chinese(examples: Sequence[Example]) -> bool:
+    """Whether at least half of the first thousand texts are Chinese."""
+    some = examples[:1000]
+    return 2 * sum(language(example.text) == "zh" for example in some) >= len(some)
 
 
 @dataclass

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhixing import device as devices
+from zhixing import pretrained
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import Example
@@ -173,6 +174,8 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
     Raises `ArtifactError` when it is absent, unfinished, damaged, or does not say what it said when it was made.
     """
     path, target = Path(path), devices.pick(device)
+    if pretrained.is_folder(path):
+        raise ArtifactError(path, "is a Hugging Face folder, and a run of zhixing finetune is needed here; train one with --base")
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     if not is_classifier(path):
         raise ArtifactError(path, "is no classification run; train one with zhixing finetune classify")

@@ -3,7 +3,7 @@
 --base minilm          a pre-trained encoder of the catalogue
 --base runs/lm         a run of one's own, encoder or decoder, or a classifier to train further
 --base FOLDER          a Hugging Face folder
-no base                a new body of `model.kind`, and a tokenizer trained on the training texts
+no base                a new body of `model.kind`, and a tokenizer trained on the training texts: of characters where these are Chinese
 --vectors runs/vec     likewise, its embedding beginning with word vectors that `embed` wrote; of tokens, with the tokenizer of those
 """
 
@@ -19,7 +19,7 @@ import torch
 
 from zhixing.checkpoint import open_model
 from zhixing.console import say
-from zhixing.corpus.labelled import Example
+from zhixing.corpus.labelled import Example, mostly_chinese
 from zhixing.embeddings.initial import rows
 from zhixing.embeddings.vectors import Vectors
 from zhixing.errors import ArtifactError, InputError, SettingError
@@ -65,7 +65,7 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
         return Start(opened.tokenizer, opened.task.shape, settings_of(model), model, opened.fingerprint)
     loaded = open_model(base, "cpu")
     if not isinstance(loaded.model, DecoderModel | EncoderModel):
-        raise ArtifactError(base, "is an encoder-decoder, which cannot be made a classifier; encoders and decoders can")
+        raise ArtifactError(base, "is an encoder-decoder; texts are classified by an encoder or a decoder, and answers found by an encoder")
     return Start(loaded.tokenizer, loaded.model.shape, settings_of(loaded.model), loaded.model, loaded.fingerprint)
 
 
@@ -75,10 +75,16 @@ def refuse_settings(chosen: Mapping[str, Any]) -> None:
         raise SettingError(taken[0], "cannot be set together with --base, which has its own model and tokenizer")
 
 
-def from_scratch(examples: Sequence[Example], recipe: ClassifyRecipe) -> Start:
-    """Begin with a new body: an encoder where the architecture has one. The tokenizer is trained on the training texts."""
+def from_scratch(examples: Sequence[Example], recipe: ClassifyRecipe, chosen: Mapping[str, Any]) -> Start:
+    """Begin with a new body: an encoder where the architecture has one. The tokenizer is trained on the training texts.
+
+    Of Chinese its tokens are characters: words that few texts hold are learnt from what they are written with.
+    """
+    usual = {"kind": "char"} if "tokenizer.kind" not in chosen and mostly_chinese(examples) else {}
+    settings = recipe.tokenizer.model_copy(update=usual)
     total = sum(len(text.encode("utf-8")) for text in _texts(examples))
-    return Start(train_tokenizer(_texts(examples), recipe.tokenizer, total), shape_of(recipe), {})
+    tokens = train_tokenizer(_texts(examples), settings, total)
+    return Start(tokens, shape_of(recipe), {f"tokenizer.{name}": value for name, value in usual.items()})
 
 
 def from_vectors(folder: Path, examples: Sequence[Example], recipe: ClassifyRecipe, chosen: Mapping[str, Any]) -> Start:
@@ -93,9 +99,10 @@ def from_vectors(folder: Path, examples: Sequence[Example], recipe: ClassifyReci
             raise SettingError(taken[0], f"cannot be set: the vectors of {folder} are of tokens, and bring their tokenizer with them")
         start = Start(tokenizer_of(folder, vectors), shape_of(recipe), width)
     else:
-        usual = {} if "tokenizer.kind" in chosen else {"kind": "word"}
-        start = from_scratch(examples, recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update=usual)}))
-        start.settings.update(width, **{f"tokenizer.{name}": value for name, value in usual.items()})
+        wanted = {"tokenizer.kind": "word", **chosen}
+        kind = {"kind": wanted["tokenizer.kind"]}
+        start = from_scratch(examples, recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update=kind)}), wanted)
+        start.settings.update(width, **{"tokenizer.kind": wanted["tokenizer.kind"]})
     known = rows(vectors, start.tokenizer) >= 0
     seen = np.zeros(len(known), dtype=np.int64)
     for text in _texts(examples):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
@@ -93,10 +93,13 @@ class AnswerRunResult(Result):
 
 def answer(
     *,
-    data: Annotated[list[str], "Questions with answers: JSON in the form of SQuAD or CMRC, JSON lines."],
+    data: Annotated[list[str] | str, "Questions with answers: JSON in the form of SQuAD or CMRC, JSON lines, a hub id."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
-    base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new encoder of model.kind."] = None,
-    valid: Annotated[list[str] | None, "Validation questions. Default: a tenth of the data, whole articles or texts."] = None,
+    base: Annotated[
+        str | None,
+        "What to start from: minilm, a run, a Hugging Face folder, a hub id (see get --help). Default: a new encoder of model.kind.",
+    ] = None,
+    valid: Annotated[list[str] | str | None, "Validation questions. Default: a tenth of the data, whole articles or texts."] = None,
     minutes: Annotated[float | None, "Minutes that training may take. Default: objective.epochs decide."] = None,
     metric: Annotated[str, "What decides which weights are best: answer_f1, exact_match, valid_loss."] = "answer_f1",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
@@ -107,6 +110,7 @@ def answer(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
+    data, valid = several(data), several(valid)
     chosen, out = gather(config, settings), Path(out)
     wish = Wish(list(data), out, base, None if valid is None else list(valid), minutes, metric, device, chosen)
     _draft(wish)  # the user's own mistakes first

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
@@ -76,11 +76,14 @@ class ClassifyResult(Result):
 
 def classify(
     *,
-    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    data: Annotated[list[str] | str, "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, a hub id."],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
-    base: Annotated[str | None, "What to start from: minilm, a run, a Hugging Face folder. Default: a new model of model.kind."] = None,
+    base: Annotated[
+        str | None,
+        "What to start from: minilm, a run, a Hugging Face folder, a hub id (see get --help). Default: a new model of model.kind.",
+    ] = None,
     vectors: Annotated[Path | None, "A folder of word vectors that `embed` wrote, for a new model's embedding to start from."] = None,
-    valid: Annotated[list[str] | None, "Validation texts. Default: a tenth of each class of the data."] = None,
+    valid: Annotated[list[str] | str | None, "Validation texts. Default: a tenth of each class of the data."] = None,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
@@ -100,6 +103,8 @@ def classify(
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
+
+    data, valid = several(data), several(valid)
 
     chosen, out = gather(config, settings), Path(out)
     draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
@@ -190,7 +195,7 @@ def _start(wish: Wish, material: Material) -> Start:
         recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
         if wish.vectors is not None:
             return from_vectors(wish.vectors, material.train, recipe, wish.chosen)
-        return from_scratch(material.train, recipe)
+        return from_scratch(material.train, recipe, wish.chosen)
     return from_base(Path(wish.base), wish.chosen)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from zhixing.models import Architecture
     from zhixing.objectives import Objective
     from zhixing.tasks.classify.material import Material
     from zhixing.tasks.classify.recipe import ClassifyRecipe
@@ -43,11 +44,22 @@ NEW: dict[str, Any] = {
     "optim.table_rate": 1e-3,
     "optim.vector_rate": 1e-3,
     "optim.weight_decay": 0.05,
-    "objective.epochs": 8.0,
+    "objective.epochs": 6.0,
     "model.dropout": 0.2,
     "schedule.kind": "linear",
 }
 """For a model that knows nothing."""
+_TRANSFORMER: dict[str, Any] = {"model.layers": 2, "model.width": 192, "model.heads": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "bag": {"model.dropout": 0.0, "optim.table_rate": 2e-3, "optim.weight_decay": 1.0},
+    "cnn": {"model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 256},
+    "rnn": {"model.layers": 1, "model.width": 192},
+    **dict.fromkeys(("bert", "modernbert", "gpt2", "llama"), _TRANSFORMER),
+}
+"""New models of each kind that learn from thousands of texts in a minute or two: one layer of convolutions as Kim (2014) has it, fastText's
+rates, small recurrent models and transformers. Larger ones learn the texts by heart."""
+OF_CHARACTERS: dict[str, dict[str, Any]] = {"bag": {"model.ngrams": 3}, "cnn": {"model.windows": [2, 3, 4]}}
+"""Where tokens are characters, which Chinese words have two or three of."""
 MOST = {True: 10.0, False: 40.0}
 """Epochs that minutes are spent on at most, pre-trained or not: what comes after no longer helps."""
 FINISH = 0.08
@@ -59,7 +71,8 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     known = start.base is not None
-    derived: dict[str, Any] = {**start.settings, "train.batch": BATCH, "train.compile": False, **(PRETRAINED if known else NEW)}
+    usual = PRETRAINED if known else {**NEW, **_of_kind(wish, start)}
+    derived: dict[str, Any] = {"train.batch": BATCH, "train.compile": False, **usual, **start.settings}
     if wish.chosen.get("lora.rank"):
         derived |= LORA
     derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
@@ -110,10 +123,24 @@ def embeddings(model: nn.Module) -> list[str]:
 
 def _has_dropout(wish: Wish) -> bool:
     """Whether the new model's architecture can drop."""
+    return "dropout" in type(_new_model(wish)).model_fields
+
+
+def _new_model(wish: Wish) -> Architecture:
+    """The new model that is asked for, as far as it is."""
     from zhixing.tasks.classify.recipe import ClassifyRecipe
 
-    kind = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
-    return "dropout" in type(kind).model_fields
+    return resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
+
+
+def _of_kind(wish: Wish, start: Start) -> dict[str, Any]:
+    """Settings of a new model that depend on its kind and its tokens."""
+    from zhixing.train.size import fitting_heads
+
+    kind = _new_model(wish).kind
+    taken = {"model.kind": kind, **start.settings, **wish.chosen}
+    characters = taken.get("tokenizer.kind") == "char"
+    return {**KINDS[kind], **(OF_CHARACTERS.get(kind, {}) if characters else {}), **fitting_heads(taken)}
 
 
 def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:

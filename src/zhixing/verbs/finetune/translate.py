@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather
+from zhixing.config import Result, gather, several
 from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
 from zhixing.files import read_json, sole_user, write_json
@@ -79,22 +79,28 @@ class TranslateResult(Result):
 
 def translate(
     *,
-    data: Annotated[list[str], "Pairs: tsv, csv, jsonl, parquet, tmx, po, mo, a corpus by name, or PREFIX of PREFIX.en and PREFIX.zh."],
+    data: Annotated[
+        list[str] | str, "Pairs: tsv, csv, jsonl, parquet, tmx, po, mo, a corpus by name, a hub id, PREFIX of PREFIX.en, PREFIX.zh."
+    ],
     out: Annotated[Path, "The run folder to write, or an unfinished one to continue."],
-    target: Annotated[list[str] | None, "Files of translations, line by line, where --data are files of sources."] = None,
+    target: Annotated[list[str] | str | None, "Files of translations, line by line, where --data are files of sources."] = None,
     source_language: Annotated[str, "Code of the language to translate from."] = "en",
     target_language: Annotated[str, "Code of the language to translate to."] = "zh",
-    valid: Annotated[list[str] | None, "Validation pairs. Default: one in fifty of the data (of few pairs more), at most 2,000."] = None,
+    valid: Annotated[
+        list[str] | str | None, "Validation pairs. Default: one in fifty of the data (of few pairs more), at most 2,000."
+    ] = None,
     source_column: Annotated[str | None, "Name or 0-based number of the column of sources."] = None,
     target_column: Annotated[str | None, "Name or 0-based number of the column of targets."] = None,
     domain_column: Annotated[str | None, "Column of what kind of text a pair is; sources are tagged with it."] = None,
     source_language_column: Annotated[str | None, "Column of the language of the source, for data in several."] = None,
     target_language_column: Annotated[str | None, "Column of the language of the target; sources are tagged with it."] = None,
-    base: Annotated[Path | None, "What to start from: a Marian, M2M100 or NLLB folder, a translator, or another run of that shape."] = None,
+    base: Annotated[
+        Path | None, "What to start from: a Marian, M2M100 or NLLB folder or hub id, a translator, or another run of that shape."
+    ] = None,
     base_encoder: Annotated[Path | None, "A run whose weights the encoder starts from; its vocabulary is that of the sources."] = None,
     base_decoder: Annotated[Path | None, "A run whose weights the decoder starts from; its vocabulary is that of the targets."] = None,
     monolingual: Annotated[
-        list[str] | None, "Text in the target language, a sentence a line, to be translated back and trained on."
+        list[str] | str | None, "Text in the target language, a sentence a line, to be translated back and trained on."
     ] = None,
     reverse: Annotated[Path | None, "A translator the other way round for --monolingual. Default: one is trained first."] = None,
     teacher: Annotated[Path | None, "A finished translator whose translations of the sources are to be learnt."] = None,
@@ -112,6 +118,8 @@ def translate(
     """
     from zhixing.corpus.pairs import TagColumns
     from zhixing.start import Bases
+
+    data, target, valid, monolingual = several(data), several(target), several(valid), several(monolingual)
 
     began = time.perf_counter()
     chosen, out = gather(config, settings), Path(out)

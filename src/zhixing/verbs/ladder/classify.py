@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve
+from zhixing.config import Result, gather, resolve, several
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
 from zhixing.files import human_bytes, read_json, sole_user, write_json
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 RUNGS: dict[str, dict[str, Any]] = {
     "majority": {},
     "linear": {},
-    "fasttext": {"model.kind": "bag", "model.dropout": 0.0, "optim.table_rate": 0.002, "optim.weight_decay": 1.0},
-    "cnn": {"model.kind": "cnn", "model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 192},
-    "lstm": {"model.kind": "rnn", "model.cell": "lstm", "model.layers": 1, "model.width": 192},
-    "transformer": {"model.kind": "bert", "model.layers": 2, "model.width": 192, "model.heads": 4},
+    "fasttext": {"model.kind": "bag"},
+    "cnn": {"model.kind": "cnn"},
+    "lstm": {"model.kind": "rnn", "model.cell": "lstm"},
+    "transformer": {"model.kind": "bert"},
     "pretrained": {},
 }
-"""From the simplest on, each with the settings that make it."""
+"""From the simplest on, each with what makes it; their sizes and rates are those that `finetune classify` gives such a model."""
 CHEAP, PRETRAINED = ("majority", "linear"), "pretrained"
 RESULT = "result.json"
 
@@ -103,9 +103,11 @@ class ClassifyLadderResult(Result):
 
 def classify(
     *,
-    data: Annotated[list[str], "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."],
+    data: Annotated[
+        list[str] | str, "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."
+    ],
     out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
-    test: Annotated[list[str] | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
+    test: Annotated[list[str] | str | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
     base: Annotated[
         str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, for texts not in Chinese."
     ] = None,
@@ -115,7 +117,8 @@ def classify(
     minutes: Annotated[float | None, "Minutes that each rung may train. Default: objective.epochs decide."] = None,
     folds: Annotated[int, "Cross-validate: each rung trains so many times, each time tested on another part of the data."] = 1,
     rungs: Annotated[
-        list[str] | None, "Which kinds, as in linear,cnn: majority, linear, fasttext, cnn, lstm, transformer, pretrained. Default: all."
+        list[str] | str | None,
+        "Which kinds, as in linear,cnn: majority, linear, fasttext, cnn, lstm, transformer, pretrained. Default: all.",
     ] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
@@ -129,6 +132,8 @@ def classify(
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.splits import deal
+
+    data, test, rungs = several(data), several(test), several(rungs)
 
     chosen, out = gather(config, settings), Path(out)
     wanted = wanted_of(rungs, RUNGS)
@@ -198,7 +203,7 @@ def _settings(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 def _usual_base(splits: Splits, wanted: list[str], named: bool) -> str | None:
     """The packaged encoder, which has read English; the rung is left out where it is not named and the texts are Chinese."""
-    from zhixing.evaluate.classifier_baselines import mostly_chinese
+    from zhixing.corpus.labelled import mostly_chinese
 
     if not mostly_chinese(splits.parts[0].material.train):
         return "minilm"

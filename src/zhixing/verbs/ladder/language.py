@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather
+from zhixing.config import Result, gather, several
 from zhixing.console import count, duration, say, track
 from zhixing.errors import InputError, Interrupted, SettingError, UserError, ZhixingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, read_json, sole_user, write_json
@@ -102,7 +102,8 @@ def ladder(
     minutes: Annotated[float | None, "Minutes for each rung; 5 when neither they nor train.steps are given."] = None,
     parameters: Annotated[int | None, "Parameters that each network shall have, about; default: what suits its minutes."] = None,
     rungs: Annotated[
-        list[str] | None, "Which kinds of model, as in ngram,lstm: ngram, rnn, lstm, gru, cnn, gpt2, llama; bert, modernbert. Default: all."
+        list[str] | str | None,
+        "Which kinds of model, as in ngram,lstm: ngram, rnn, lstm, gru, cnn, gpt2, llama; bert, modernbert. Default: all.",
     ] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings for every network."] = None,
@@ -114,6 +115,7 @@ def ladder(
 
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
+    rungs = several(rungs)
     chosen, data, out = gather(config, settings), Path(data), Path(out)
     metric = _metric(str(chosen.get("objective.kind", "causal")))
     wanted = wanted_of(rungs, METRICS[metric])
