@@ -24,7 +24,7 @@ from torch import Tensor
 from zhixing.config import Settings
 from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.errors import InputError, SettingError, ZhixingError
-from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.models.shapes import Stepped
 
 Constrain = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Log probabilities [R, V] of the next token, the number of each row's sentence [R] (-1: an idle row), the tokens so far [R, t] (the begin
@@ -98,7 +98,7 @@ class BeamSearch:
     """
 
     def __init__(
-        self, model: EncoderDecoderModel, settings: BeamSettings, *, begin: int, end: int, pad: int, constrain: Constrain | None = None
+        self, model: Stepped, settings: BeamSettings, *, begin: int, end: int, pad: int, constrain: Constrain | None = None
     ) -> None:
         if settings.best > settings.beams:
             raise SettingError("best", f"= {settings.best} hypotheses need as many beams, not {settings.beams}")
@@ -112,7 +112,7 @@ class BeamSearch:
             raise InputError(f"sentence {empty[0] + 1}", "is empty: it has no tokens, not even an end mark")
         found: list[list[Hypothesis]] = [[] for _ in sources]
         size = grain(self.settings.beams)
-        device = self.model.head.matrix.device
+        device = self.model.device
         for group in groups(sources, self.settings.batch, size, self.pad, device, fixed=self.fixed):
             for sentence, hypotheses in _Search(self, group, size).run():
                 found[sentence] = hypotheses

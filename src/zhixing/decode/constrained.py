@@ -22,7 +22,7 @@ from torch import Tensor
 from zhixing.decode.beam import BeamSettings, Hypothesis, forbid_repeats, greatest
 from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.errors import ZhixingError
-from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.models.shapes import Stepped
 
 MOST = 16
 """Beams of a sentence at most, unless more are asked for: with more tokens of phrases than this, neighbouring ranks become one."""
@@ -62,9 +62,7 @@ class ConstrainedSearch:
     spelled: the bytes that each target token stands for. See `BeamSearch` for the rest.
     """
 
-    def __init__(
-        self, model: EncoderDecoderModel, settings: BeamSettings, *, begin: int, end: int, pad: int, spelled: Sequence[bytes]
-    ) -> None:
+    def __init__(self, model: Stepped, settings: BeamSettings, *, begin: int, end: int, pad: int, spelled: Sequence[bytes]) -> None:
         self.model, self.settings, self.begin, self.end, self.pad, self.spelled = model, settings, begin, end, pad, spelled
         self.fixed = not steady(model)
 
@@ -84,7 +82,7 @@ class ConstrainedSearch:
             beams = max(self.settings.beams, min(MOST, 1 + sum(len(phrase.ways[0]) for phrase in one)))
             alike.setdefault(beams, []).append(place)
         for beams, places in sorted(alike.items()):
-            size, device = grain(beams), self.model.head.matrix.device
+            size, device = grain(beams), self.model.device
             chosen = [sources[place] for place in places]
             for group in groups(chosen, self.settings.batch, size, self.pad, device, fixed=self.fixed):
                 own = [places[sentence] for sentence in group.sentences]

@@ -15,12 +15,12 @@ from zhixing.decode.beam import Hypothesis
 from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.decode.sample import SampleSettings, draw, penalise
 from zhixing.errors import ZhixingError
-from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.models.shapes import Stepped
 
 
 @torch.no_grad()
 def draws(
-    model: EncoderDecoderModel,
+    model: Stepped,
     sources: Sequence[Sequence[int]],
     settings: SampleSettings,
     *,
@@ -40,7 +40,7 @@ def draws(
     """
     found: list[list[Hypothesis]] = [[] for _ in sources]
     size, fixed = grain(count), not steady(model)
-    for group in groups(sources, batch, size, pad, model.head.matrix.device, fixed=fixed):
+    for group in groups(sources, batch, size, pad, model.device, fixed=fixed):
         seeds = [f"{settings.seed}/{list(sources[sentence])}/{number}" for sentence in group.sentences for number in range(count)]
         tokens = settings.tokens if limit is None else min(settings.tokens, limit(group.source.shape[1]))
         rows = _draw(
@@ -52,7 +52,7 @@ def draws(
 
 
 def _draw(
-    model: EncoderDecoderModel,
+    model: Stepped,
     group: Group,
     settings: SampleSettings,
     count: int,

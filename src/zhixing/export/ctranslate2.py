@@ -1,54 +1,30 @@
 """Export of a translator to CTranslate2, kept only when it translates as well.
 
 1. Our weights take their places in CTranslate2's description of a Transformer: any of ours fits, whatever its vocabularies and norms.
-2. The run's validation pairs are translated by us and by the export, and both are scored by BLEU.
-3. The folder appears if the export loses no more than is allowed. `Translator.open` opens it like a run.
+2. The folder appears if its translations lose no more BLEU than is allowed (`scored`).
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zhixing.console import progress, warn
-from zhixing.errors import MissingPackage, UserError, ZhixingError
-from zhixing.files import new_folder, sha256, write_json
-from zhixing.metrics import translation
+from zhixing.console import warn
+from zhixing.errors import MissingPackage, UserError
+from zhixing.export.scored import Quantization, Scored, finish
+from zhixing.files import new_folder
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.nn.positions import sinusoids
-from zhixing.tasks.artifact import TASK
-from zhixing.tasks.translation import engines
-from zhixing.tasks.translation.artifact import RECIPE, Golden, Translator
-from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER
+from zhixing.tasks.translation.artifact import Translator
 
-Quantization = Literal["float32", "int8"]
-QUANTIZATIONS: tuple[Quantization, ...] = ("float32", "int8")
-SCORED = 500
-"""Validation pairs that are translated twice at most."""
 _ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "gelu_tanh": "GELUTanh", "silu": "SWISH"}
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written and how well it translates."""
-
-    bytes: int
-    texts: int
-    """Validation pairs that were translated."""
-    bleu: tuple[float, float]
-    """Of our translations and of the export's."""
-    same: float
-    """Share of the texts whose translations are equal."""
-    signature: str
-
-
-def write(out: Path, run: Path, translator: Translator, quantization: Quantization, tolerance: float) -> Exported:
+def write(out: Path, run: Path, translator: Translator, quantization: Quantization, tolerance: float) -> Scored:
     """Write the folder `out`, translate with it, and let it appear if it loses at most `tolerance` BLEU.
 
     Raises `UserError` for an architecture that CTranslate2 does not know, `ZhixingError` when too much is lost.
@@ -69,46 +45,7 @@ def write(out: Path, run: Path, translator: Translator, quantization: Quantizati
         made.validate()
         made.optimize(quantization=quantization)
         made.save(str(folder))
-        translator.source.save(folder / SOURCE_TOKENIZER)
-        translator.target.save(folder / TARGET_TOKENIZER)
-        write_json(folder / RECIPE, translator.recipe.model_dump(mode="json"))
-        update = {"engine": "ctranslate2", "quantization": quantization, "weights": sha256(folder / engines.WEIGHTS), "golden": ()}
-        task = task.model_copy(update=update)
-        tokenizers = translator.source, translator.target
-        engine = engines.CTranslate2(folder, tokenizers, quantization, torch.device("cpu"))
-        theirs = Translator(engine, tokenizers, translator.recipe, task, torch.device("cpu"))
-        texts = [golden.source for golden in translator.task.golden]
-        golden = tuple(Golden(source=text, target=one.text, score=one.score) for text, one in zip(texts, theirs(texts), strict=True))
-        write_json(folder / TASK, task.model_copy(update={"golden": golden}).model_dump())
-        done = _scored(run, translator, theirs)
-        lost = done.bleu[0] - done.bleu[1]
-        if not lost <= tolerance:
-            raise ZhixingError(
-                f"not exported: with {quantization} weights BLEU on {done.texts} validation pairs falls from {done.bleu[0]:.2f} to "
-                f"{done.bleu[1]:.2f}, more than --tolerance {tolerance:g}"
-            )
-        size = sum(file.stat().st_size for file in folder.iterdir())
-    return Exported(size, done.texts, done.bleu, done.same, done.signature)
-
-
-def _scored(run: Path, ours: Translator, theirs: Translator) -> Exported:
-    """Validation pairs of the run, spread over all of them, translated by both."""
-    rows = [json.loads(line) for line in (run / "valid.jsonl").read_text(encoding="utf-8").splitlines()]
-    some = rows[:: -(-len(rows) // SCORED)]
-    sources, references = [row["source"] for row in some], [row["target"] for row in some]
-    said: list[list[str]] = [[], []]
-    with progress("translating with both engines", total=len(some), unit="texts") as bar:
-        for start in range(0, len(some), 64):
-            for texts, translator in zip(said, (ours, theirs), strict=True):
-                texts += [one.text for one in translator(sources[start : start + 64])]
-            bar.advance(len(sources[start : start + 64]))
-    scores, signature = [], ""
-    for texts in said:
-        [bleu], counts = translation.measure(texts, [references], ours.task.target_language, names=("bleu",))
-        scores.append(float(bleu.score(counts.sum(0))))
-        signature = bleu.signature
-    same = sum(a == b for a, b in zip(*said, strict=True)) / len(some)
-    return Exported(0, len(some), (scores[0], scores[1]), same, signature)
+        return finish(folder, run, translator, "ctranslate2", quantization, tolerance)
 
 
 def description(

@@ -72,7 +72,7 @@ def write(out: Path, run: Path, translator: Translator) -> Exported:
             target = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
             compare_tokens(translator.target, target)
             compare_tokens(translator.source, source)
-            texts = _texts(run, translator)
+            texts = sources(run, translator)
             rows = translator.search.ids(texts)
             texts = [text for text, row in zip(texts, rows, strict=True) if len(row) <= context]  # what does not fit is cut before
             rows = translator.search.ids(texts)
@@ -128,7 +128,7 @@ def _named(tokenizer: Tokenizer, context: int) -> dict[str, Any]:
     return {**marks, "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": context, "clean_up_tokenization_spaces": False}
 
 
-def _texts(run: Path, translator: Translator) -> list[str]:
+def sources(run: Path, translator: Translator) -> list[str]:
     """What both translate: golden sources, validation sources, and texts that have a little of everything."""
     lines = (run / "valid.jsonl").read_text(encoding="utf-8").splitlines()
     some = [json.loads(line)["source"] for line in lines[:: -(-len(lines) // COMPARED)]]
@@ -160,8 +160,8 @@ def _logits(
     ours: EncoderDecoderModel, theirs: Any, rows: list[list[int]], said: list[list[int]], translator: Translator
 ) -> tuple[float, int]:
     """Greatest difference of logits at the tokens of the translations, in padded rows, and how many tokens."""
-    source, mask = _padded(rows, translator.source.pad)
-    written, seen = _padded([[translator.marks.start, *text] for text in said], translator.target.pad)
+    source, mask = padded(rows, translator.source.pad)
+    written, seen = padded([[translator.marks.start, *text] for text in said], translator.target.pad)
     mine = ours.head(ours(source, written, mask))
     logits = theirs(input_ids=source, attention_mask=mask.long(), decoder_input_ids=written).logits
     difference = float((mine - logits)[seen].abs().max())
@@ -169,7 +169,8 @@ def _logits(
     return difference, int(seen.sum())
 
 
-def _padded(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids [B, T] and the mask of where they are."""
     width = max(map(len, rows))
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     return ids, torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]

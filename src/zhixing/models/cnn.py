@@ -128,7 +128,7 @@ class Look(nn.Module):
         """
         queries = rotate(self.queries(self.norm(x)).unsqueeze(2), *angles)
         keys, values = (side.to(queries.dtype) for side in read)
-        mixed = attend(queries.view(len(keys), 1, -1, x.shape[2]), keys, values, None if mask is None else mask[:, None, None])
+        mixed = attend(queries.view(keys.shape[0], 1, -1, x.shape[2]), keys, values, None if mask is None else mask[:, None, None])
         after: Tensor = x + self.dropout(self.out(mixed.view(x.shape)))
         return after
 

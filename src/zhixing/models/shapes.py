@@ -12,8 +12,9 @@ Models know integers only: no vocabulary words, loss, optimizer, checkpoint or d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -194,6 +195,11 @@ class EncoderDecoderModel(nn.Module):
         self.decoder = decoder
         self.head = head
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.head.matrix.device
+
     def forward(self, source: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """source [B, S] with its mask [B, S], ids [B, T] -> the decoder's states [B, T, D], every row from its first token on."""
         states, _ = self.decode(ids, self.encode(source, mask))
@@ -220,6 +226,32 @@ class EncoderDecoderModel(nn.Module):
 
 
 Model = DecoderModel | EncoderModel | EncoderDecoderModel
+
+
+class Stepped(Protocol):
+    """What a search over an encoder-decoder calls: an `EncoderDecoderModel`, or what another engine computes in its place."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where ids are to lie."""
+        ...
+
+    @property
+    def head(self) -> Callable[[Tensor], Tensor]:
+        """States [..., D] -> logits [..., V]."""
+        ...
+
+    def encode(self, source: Tensor, mask: Tensor | None = None) -> Any:
+        """source [B, S] -> what `decode` takes as its memory."""
+        ...
+
+    def decode(self, ids: Tensor, memory: Any = None, state: State | None = None) -> tuple[Tensor, State | None]:
+        """ids [B, T] -> states [B, T, D] and the state, moved on; see `Decoder`."""
+        ...
+
+    def start(self, batch: int, capacity: int = 0) -> State:
+        """The state of `batch` rows before their first token; see `Decoder`."""
+        ...
 
 
 def _start(decoder: nn.Module, batch: int, capacity: int) -> State:

@@ -45,7 +45,7 @@ class Alignment(nn.Module):
         """
         keys, values = read
         shape = x.shape
-        x = x.reshape(len(keys), -1, shape[2])
+        x = x.reshape(keys.shape[0], -1, shape[2])
         if self.queries is None or self.vector is None:
             visible = None if mask is None else mask[:, None, None]
             mixed = attend(x[:, None], keys[:, None].to(x.dtype), values[:, None].to(x.dtype), visible)[:, 0]

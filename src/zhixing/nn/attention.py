@@ -96,7 +96,7 @@ class CrossAttention(nn.Module):
         The memory may have B/k rows, each for k adjacent rows of x (the beams of a sentence): their queries are stacked, and no key is
         repeated.
         """
-        rows = len(keys)
+        rows = keys.shape[0]
         q = self.q(x).view(rows, -1, self.heads, self.head_width).transpose(1, 2)  # [B/k, H, k T, E]
         mixed = attend(q, keys, values, mask)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))

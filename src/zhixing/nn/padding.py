@@ -25,7 +25,9 @@ class Tokens:
 
     @classmethod
     def worth(cls, mask: Tensor) -> Tokens | None:
-        """The tokens, where there is so much padding that leaving it out pays."""
+        """The tokens, where there is so much padding that leaving it out pays; in a graph for another engine the padding stays."""
+        if torch.compiler.is_exporting():
+            return None
         share = 1 - float(mask.float().mean())
         return cls(mask) if share >= PADDED else None
 

@@ -10,7 +10,8 @@ from zhixing.config import Result
 from zhixing.errors import SettingError
 from zhixing.files import human_bytes, refuse_existing
 
-FORMATS = ("hf", "ctranslate2")
+FORMATS = ("hf", "onnx", "ctranslate2")
+ENGINES = {"ctranslate2": "CTranslate2", "onnx": "ONNX"}
 
 
 class ExportResult(Result):
@@ -54,7 +55,7 @@ class ScoredExportResult(Result):
 
     def lines(self) -> Iterator[str]:
         """Where it is and how well it translates."""
-        yield f"{self.folder}: CTranslate2, {self.quantization}, {human_bytes(self.bytes)}"
+        yield f"{self.folder}: {ENGINES[self.to]}, {self.quantization}, {human_bytes(self.bytes)}"
         yield (
             f"BLEU {self.bleu:.2f} on {self.texts} validation pairs, {self.own_bleu:.2f} before; "
             f"{self.same:.1%} of the translations are equal  {self.signature}"
@@ -64,18 +65,18 @@ class ScoredExportResult(Result):
 def export(
     run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name or hub id."],
     *,
-    to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...), or ctranslate2 (fast translation)."] = "hf",
-    out: Annotated[Path | None, "Folder to write; default: beside the run, its name with -hf or -ctranslate2."] = None,
-    quantization: Annotated[str, "With ctranslate2: float32 or int8."] = "int8",
-    tolerance: Annotated[float, "With ctranslate2: BLEU on the validation pairs that the export may lose."] = 0.3,
+    to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...), onnx (graphs), or ctranslate2 (fast translation)."] = "hf",
+    out: Annotated[Path | None, "Folder to write; default: beside the run, its name with the format behind it."] = None,
+    quantization: Annotated[str | None, "Of translators: float32 or int8; default: int8 with ctranslate2, float32 with onnx."] = None,
+    tolerance: Annotated[float, "Of translators, with ctranslate2 and onnx: BLEU on the validation pairs that may be lost."] = 0.3,
 ) -> ExportResult | ScoredExportResult:
-    """Write a model in another program's format, after checking that its outputs are equal, or with ctranslate2 as good.
+    """Write a model in another program's format, after checking that its outputs are equal, and of a translator's engines as good.
 
     Nothing is written on `UserError` (the format cannot hold this model) and `ZhixingError` (the other program's outputs differ).
     """
     if to not in FORMATS:
         raise SettingError("to", f"is one of {', '.join(FORMATS)}, not {to!r}")
-    if quantization not in ("float32", "int8"):
+    if quantization not in (None, "float32", "int8"):
         raise SettingError("quantization", f"is float32 or int8, not {quantization!r}")
     if not tolerance >= 0:
         raise SettingError("tolerance", "is BLEU that may be lost, 0 or more")
@@ -87,12 +88,14 @@ def export(
 
     if is_translator(run) or is_export(run):
         translator = Translator.open(run, "cpu")
-        if to == "ctranslate2":
-            from zhixing.export import ctranslate2
+        if to in ENGINES:
+            from zhixing.export import ctranslate2, onnx
 
-            made = ctranslate2.write(place, run, translator, quantization, tolerance)  # type: ignore[arg-type]
+            numbers = quantization or ("int8" if to == "ctranslate2" else "float32")
+            write = ctranslate2.write if to == "ctranslate2" else onnx.write_translator
+            made = write(place, run, translator, numbers, tolerance)  # type: ignore[arg-type]
             return ScoredExportResult(
-                folder=place, to=to, quantization=quantization, bytes=made.bytes, texts=made.texts, bleu=made.bleu[1],
+                folder=place, to=to, quantization=numbers, bytes=made.bytes, texts=made.texts, bleu=made.bleu[1],
                 own_bleu=made.bleu[0], same=made.same, signature=made.signature,
             )  # fmt: skip
         from zhixing.export import pairs
@@ -100,6 +103,18 @@ def export(
         done, same = pairs.write(place, run, translator), "translations"
     elif to == "ctranslate2":
         raise SettingError("to", "= ctranslate2 is for translation runs (zhixing finetune translate)")
+    elif to == "onnx":
+        if quantization == "int8":
+            raise SettingError("quantization", "= int8 is for translators, whose loss is measured; leave it out")
+        from zhixing.export import onnx
+        from zhixing.tasks.classify.artifact import is_classifier, open_classifier
+
+        if is_classifier(run):
+            done, same = onnx.write_classifier(place, open_classifier(run, "cpu")), ""
+        else:
+            from zhixing.checkpoint import open_model
+
+            done, same = onnx.write_decoder(place, open_model(run, "cpu")), ""
     else:
         from zhixing.checkpoint import open_model
         from zhixing.export import huggingface

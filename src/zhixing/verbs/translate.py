@@ -56,7 +56,7 @@ class TranslateResult(Result):
 
 
 def translate(
-    model: Annotated[Path, "A finished translation run, or its export for CTranslate2."],
+    model: Annotated[Path, "A finished translation run, or its export for CTranslate2 or ONNX."],
     *,
     in_: Annotated[Path | None, "A text file; each line is translated. - is standard input."] = None,
     out: Annotated[Path | None, "The text file to write, line for line. Default: the lines are shown when all are done."] = None,

@@ -116,7 +116,7 @@ def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
             return states[:, 0]
         case "last":
             last = mask.shape[1] - 1 - mask.flip(1).int().argmax(1)
-            return states[torch.arange(len(states), device=states.device), last]
+            return states[torch.arange(states.shape[0], device=states.device), last]
         case "mean":
             there = mask.unsqueeze(-1).to(states.dtype)
             return (states * there).sum(1) / there.sum(1).clamp(min=1)

@@ -8,8 +8,8 @@
 
 Whoever opens it gets the golden translations again, or an error.
 
-An export for CTranslate2 is opened likewise. There `model.bin` holds the weights and `config.json` is CTranslate2's, so that the settings
-are in `recipe.json`; its golden translations are those that CTranslate2 made when it was written.
+An export for another engine is opened likewise. There the engine's own files hold the weights (see `engines`) and the settings are in
+`recipe.json`; its golden translations are those that the engine made when it was written.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
 from zhixing.decode.beam import BeamSettings, Hypothesis
+from zhixing.decode.onnx import OnnxPair
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models.shapes import EncoderDecoderModel
@@ -44,7 +45,7 @@ from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, 
 from zhixing.tokenizer.tokenizer import Tokenizer
 
 RECIPE = "recipe.json"
-TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05}
+TOLERANCE = {"own": 1e-3, "ctranslate2": 0.05, "onnx": 0.05}
 """By how much the score of a golden translation may differ from machine to machine: int8 products are rounded by the processor's rules."""
 _UNSPACED = ("zh", "ja", "th")
 """Languages whose sentences follow each other without a space."""
@@ -71,7 +72,7 @@ class Task(Settings):
     golden: tuple[Golden, ...]
     marks: Marks | None = None
     """What stands around the texts; None: a mark of the end alone."""
-    engine: Literal["own", "ctranslate2"] = "own"
+    engine: Literal["own", "ctranslate2", "onnx"] = "own"
     """What computes the translations."""
     quantization: str | None = None
     """Numbers that another engine's weights are made of."""
@@ -101,7 +102,7 @@ class Translator:
 
     def __init__(
         self,
-        model: EncoderDecoderModel | CTranslate2,
+        model: EncoderDecoderModel | CTranslate2 | OnnxPair,
         tokenizers: tuple[Tokenizer, Tokenizer],
         recipe: TranslateRecipe,
         task: Task,
@@ -116,12 +117,12 @@ class Translator:
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> Translator:
-        """Open a finished run or an export for CTranslate2, its hashes and golden translations checked.
+        """Open a finished run or an export for another engine, its hashes and golden translations checked.
 
         Raises `ArtifactError` when it is absent, unfinished, damaged, or does not translate as it did when it was made.
         """
         path, target = Path(path), devices.pick(device)
-        exported = is_export(path)
+        exported = engines.engine_of(path) if is_export(path) else None
         settings = RECIPE if exported else "config.json"
         open_folder(path, "export" if exported else "run", verify=[settings, SOURCE_TOKENIZER, TARGET_TOKENIZER])
         if not exported and not is_translator(path):
@@ -129,11 +130,16 @@ class Translator:
         task = read_task(path, Task)
         recipe = resolve(TranslateRecipe, read_json(path / settings))
         tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
-        weights = path / (engines.WEIGHTS if exported else WEIGHTS)
-        if not weights.is_file() or sha256(weights) != task.weights:
-            raise ArtifactError(path, f"is damaged: the bytes of {weights.name} do not match their SHA-256")
+        names = engines.WEIGHTS[exported] if exported else (WEIGHTS,)
+        whole = all((path / name).is_file() for name in names)
+        if not whole or (engines.fingerprint(path, exported) if exported else sha256(path / WEIGHTS)) != task.weights:
+            raise ArtifactError(path, f"is damaged: the bytes of {' and '.join(names)} do not match their SHA-256")
         rows = task.marks.rows if task.marks else (tokenizers[0].vocabulary, tokenizers[1].vocabulary)
-        model = CTranslate2(path, tokenizers, task.quantization, target) if exported else _model(weights, recipe, rows)
+        model: EncoderDecoderModel | CTranslate2 | OnnxPair
+        if exported:
+            model = engines.open_engine(path, exported, tokenizers, task.quantization, target)
+        else:
+            model = _model(path / WEIGHTS, recipe, rows)
         made = cls(model, tokenizers, recipe, task, target)
         made._check(path)
         return made
@@ -149,7 +155,7 @@ class Translator:
     def model(self) -> EncoderDecoderModel:
         """The model itself. Raises `UserError` for an export, in which another engine has it."""
         if not isinstance(self.engine, EncoderDecoderModel):
-            raise UserError("an export for CTranslate2 can be translated with; for anything else take the run that it was made of")
+            raise UserError("an export can be translated with; for anything else take the run that it was made of")
         return self.engine
 
     @property
@@ -230,8 +236,8 @@ def _model(weights: Path, recipe: TranslateRecipe, rows: tuple[int, int]) -> Enc
 
 
 def is_export(path: Path) -> bool:
-    """Whether a folder is a translator exported for CTranslate2."""
-    return (Path(path) / engines.WEIGHTS).is_file() and (Path(path) / RECIPE).is_file()
+    """Whether a folder is a translator exported for another engine."""
+    return engines.engine_of(Path(path)) is not None and (Path(path) / RECIPE).is_file()
 
 
 def is_translator(path: Path) -> bool:

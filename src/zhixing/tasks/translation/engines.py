@@ -1,22 +1,29 @@
-"""Engines other than our own that a translator may compute with: CTranslate2, from a folder that `export --to ctranslate2` has written.
+"""Engines other than our own that a translator may compute with, each from a folder that `export` has written.
 
-It searches by beams as `decode.beam` does and divides by length^penalty; when it stops differs in detail. Tokens are handed over by name.
+ctranslate2   CTranslate2, model.bin: searches by beams as `decode.beam` does and divides by length^penalty; when it stops differs in
+              detail. Tokens are handed over by name.
+onnx          onnxruntime, encoder.onnx and decoder.onnx: computes what our model computes, and our searches step it (`decode.onnx`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from zhixing.decode.beam import BeamSettings, Hypothesis
 from zhixing.decode.groups import room
+from zhixing.decode.onnx import DECODER, ENCODER, OnnxPair
 from zhixing.errors import ArtifactError, MissingPackage, SettingError
+from zhixing.files import sha256
 from zhixing.tokenizer.tokenizer import Tokenizer
 
-WEIGHTS = "model.bin"
-"""CTranslate2's own name of it."""
+Engine = Literal["ctranslate2", "onnx"]
+WEIGHTS: dict[Engine, tuple[str, ...]] = {"ctranslate2": ("model.bin",), "onnx": (ENCODER, DECODER)}
+"""The files that hold an engine's weights. Weights of more than 2 GB lie in a file beside a graph, `.data` behind its name."""
 
 
 class CTranslate2:
@@ -75,3 +82,21 @@ class CTranslate2:
             ]
             for one in made
         ]
+
+
+def engine_of(folder: Path) -> Engine | None:
+    """Whose weights lie in a folder; None: no other engine's."""
+    return next((engine for engine, names in WEIGHTS.items() if all((folder / name).is_file() for name in names)), None)
+
+
+def fingerprint(folder: Path, engine: Engine) -> str:
+    """SHA-256 of an engine's weights."""
+    parts = [sha256(file) for name in WEIGHTS[engine] for file in (folder / name, folder / f"{name}.data") if file.is_file()]
+    return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def open_engine(
+    folder: Path, engine: Engine, tokenizers: tuple[Tokenizer, Tokenizer], quantization: str | None, device: torch.device
+) -> CTranslate2 | OnnxPair:
+    """The model in a folder. Raises `MissingPackage`, `ArtifactError` for a folder that the engine cannot open."""
+    return OnnxPair(folder) if engine == "onnx" else CTranslate2(folder, tokenizers, quantization, device)

@@ -1,6 +1,6 @@
 """From pieces of text to their hypotheses, in whichever manner is asked for.
 
-    search        beams; greedy with one beam                             `decode.beam`, or another engine
+    search        beams; greedy with one beam                             `decode.beam`, or CTranslate2
     terms         where what is required lacks in what was found: again, with the phrases it must have     `decode.constrained`
     sample        draws from the model                                    `decode.draws`
     mbr           many draws, ranked by how much they are like each other `risk`
@@ -17,9 +17,10 @@ from zhixing.console import warn
 from zhixing.decode.beam import BeamSearch, BeamSettings, Hypothesis
 from zhixing.decode.constrained import ConstrainedSearch, Phrase
 from zhixing.decode.draws import draws
+from zhixing.decode.onnx import OnnxPair
 from zhixing.decode.sample import SampleSettings
 from zhixing.errors import SettingError
-from zhixing.models.shapes import EncoderDecoderModel
+from zhixing.models.shapes import EncoderDecoderModel, Stepped
 from zhixing.tasks.translation import risk
 from zhixing.tasks.translation.engines import CTranslate2
 from zhixing.tasks.translation.terms import Required, Speller, Terms, contains
@@ -57,7 +58,7 @@ class Search:
     """What a translator searches with."""
 
     def __init__(
-        self, model: EncoderDecoderModel | CTranslate2, source: Tokenizer, target: Tokenizer, context: int, begin: int,
+        self, model: EncoderDecoderModel | CTranslate2 | OnnxPair, source: Tokenizer, target: Tokenizer, context: int, begin: int,
         before: Sequence[int] = (), first: Sequence[int] = (), after: Sequence[int] = (),
     ) -> None:  # fmt: skip
         """begin: the token before the first of a translation. before, first: marks that a source and a translation begin with. after:
@@ -80,6 +81,8 @@ class Search:
                 if asked:
                     raise SettingError(name, "is not known to CTranslate2; translate with the run itself")
             return self.model.search(ids, beam)
+        if manner.align and isinstance(self.model, OnnxPair):
+            raise SettingError("align", "is not known to an ONNX export; translate with the run itself")
         if manner.mbr or manner.sample is not None:
             return self._drawn(self.model, ids, beam, manner.sample, manner.mbr)
         begin, end, pad = self.begin, self.target.end, self.source.pad
@@ -87,7 +90,7 @@ class Search:
         return found if manner.terms is None else self._with_terms(self.model, pieces, ids, found, beam, manner.terms)
 
     def _with_terms(
-        self, model: EncoderDecoderModel, pieces: Sequence[str], ids: list[list[int]], found: list[list[Hypothesis]], beam: BeamSettings,
+        self, model: Stepped, pieces: Sequence[str], ids: list[list[int]], found: list[list[Hypothesis]], beam: BeamSettings,
         terms: Terms,
     ) -> list[list[Hypothesis]]:  # fmt: skip
         """What was found, and where something required lacks, what a search that cannot do without it finds."""
@@ -122,7 +125,7 @@ class Search:
         return phrases
 
     def _drawn(
-        self, model: EncoderDecoderModel, ids: list[list[int]], beam: BeamSettings, sample: SampleSettings | None, mbr: int
+        self, model: Stepped, ids: list[list[int]], beam: BeamSettings, sample: SampleSettings | None, mbr: int
     ) -> list[list[Hypothesis]]:
         count = mbr or beam.best
         settings = (sample or MBR_DRAWS).model_copy(update={"tokens": beam.tokens})
