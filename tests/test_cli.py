@@ -1,4 +1,5 @@
 import ast
+import functools
 import inspect
 import json
 import os
@@ -255,7 +256,9 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_leaves_nothing(number, tmp_path):
     words = [sys.executable, "-m", "zhixing", "prepare", "-", "--out", str(tmp_path / "d")]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    heard = functools.partial(signal.signal, number, signal.SIG_DFL)  # a shell's background jobs begin deaf to SIGINT
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, **pipes, text=True, preexec_fn=heard) as process:
         process.stdin.write("more than a pipe holds\n" * 20_000)  # returns when it is being read
         process.stdin.flush()
         assert list(tmp_path.glob(".d.work/request.json"))
