@@ -206,13 +206,12 @@ def write_classifier(folder, settings, *, kind, paired, pooling):
     return folder
 
 
+@pytest.mark.slow  # following a model takes the exporter seconds
 @pytest.mark.parametrize(
     ("settings", "chosen"),
     [
         (BertSettings(layers=1, width=32, heads=2), {"kind": "single", "paired": True, "pooling": "mean"}),
-        pytest.param(
-            LlamaSettings(layers=1, width=32, heads=2), {"kind": "multi", "paired": False, "pooling": "last"}, marks=pytest.mark.slow
-        ),
+        (LlamaSettings(layers=1, width=32, heads=2), {"kind": "multi", "paired": False, "pooling": "last"}),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )
