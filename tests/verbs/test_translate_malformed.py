@@ -302,7 +302,7 @@ USES = {
     "compared-with-nothing": (["compare", "finished", "nowhere", "--data", "good.tsv"], "nowhere"),
     "made-to-generate": (["generate", "finished", "--prompt", "red"], "is a translator"),
     "made-to-predict": (["predict", "finished", "--in", "in.txt", "--out", "o.txt"], "is no classification run"),
-    "export-to-gguf": (["export", "finished", "--to", "gguf", "--out", "o"], "is one of hf, ctranslate2"),
+    "export-to-gguf": (["export", "finished", "--to", "gguf", "--out", "o"], "is one of hf, onnx, ctranslate2"),
     "references-blank": (["score", "--hyp", "a.zh", "--ref", "blank.zh"], "blank.zh:1: is blank"),
     "references-fewer": (["score", "--hyp", "a.zh", "--ref", "lacks.zh"], "a.zh: has 130 lines, and lacks.zh has 129"),
     "lang-of-nobody": (["score", "--hyp", "a.en", "--ref", "a.zh", "--lang", "xx"], "lang: = xx is the code of no language"),
