@@ -15,6 +15,7 @@ import tiny
 import zhixing as zx
 from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.files import write_json
+from zhixing.models import SHAPES
 
 SMALL = {
     "model.kind": "modernbert", "model.layers": 1, "model.width": 32, "model.heads": 2, "model.dropout": 0.0, "tokenizer.kind": "word",
@@ -321,3 +322,23 @@ def test_one_class_only(tmp_path):
     with pytest.raises(InputError, match="all 9 texts have the label 'pos'; at least two classes are needed"):
         zx.finetune.classify(data=[str(path)], out=tmp_path / "run")
     assert os.listdir(tmp_path) == ["x.tsv"]
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_kind_of_model_begins_from_scratch(kind, place, tmp_path):
+    result = zx.finetune.classify(
+        data=str(place / "train.tsv"), out=tmp_path / "run", settings={"model.kind": kind, "train.steps": 1, "train.precision": "fp32"}
+    )
+    assert result.steps == 1 and result.parameters < 3_000_000
+
+
+def test_chinese_is_read_by_characters_and_what_is_set_by_hand_stays(tmp_path):
+    table(tmp_path / "zh.tsv", [(f"{'好吃' if n % 2 else '难吃'}的菜第{n}份", "pos" if n % 2 else "neg") for n in range(60)])
+    made = {}
+    for name, chosen in (("usual", {}), ("set", {"tokenizer.kind": "bpe", "model.width": 60, "model.layers": 2})):
+        zx.finetune.classify(data=str(tmp_path / "zh.tsv"), out=tmp_path / name, settings={"train.steps": 1, **chosen})
+        made[name] = json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8"))
+    usual, by_hand = made["usual"], made["set"]
+    assert (usual["tokenizer"]["kind"], usual["model"]["windows"], usual["model"]["layers"]) == ("char", [2, 3, 4], 1)
+    assert (by_hand["tokenizer"]["kind"], by_hand["model"]["windows"]) == ("bpe", [3, 4, 5])
+    assert (by_hand["model"]["width"], by_hand["model"]["layers"]) == (60, 2)

@@ -152,7 +152,7 @@ def _lacking(package: str, name: str, what: str) -> ZhixingError:
 
 
 def _failure(name: str, what: str, error: Exception) -> ZhixingError:
-    """What an error comes down to, and what to do. Raises `OSError` itself where the disk is to blame."""
+    """What an error comes down to, and what to do."""
     from huggingface_hub import constants, errors
 
     chain = list(_chain(error))

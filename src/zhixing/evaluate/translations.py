@@ -121,11 +121,9 @@ def compare_translators(
 
     Raises `InputError` for a file that has not a line for each pair, `ArtifactError` for translators between other languages.
     """
-    from zhixing.tasks.translation.artifact import Translator, is_export, is_translator
+    from zhixing.tasks.translation.artifact import Translator, translates
 
-    systems = {
-        path: Translator.open(path, device) if is_translator(path) or is_export(path) else outputs.read_lines(str(path)) for path in (a, b)
-    }
+    systems = {path: Translator.open(path, device) if translates(path) else outputs.read_lines(str(path)) for path in (a, b)}
     opened = {path: system for path, system in systems.items() if isinstance(system, Translator)}
     first = next(iter(opened.values()))
     languages = first.task.source_language, first.task.target_language

@@ -75,7 +75,7 @@ def compare(
     from zhixing.metrics.bits import LANGUAGE_MODEL
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier
-    from zhixing.tasks.translation.artifact import is_export, is_translator
+    from zhixing.tasks.translation.artifact import translates
     from zhixing.verbs.evaluate import check_window, default_texts
 
     data = several(data)
@@ -84,7 +84,7 @@ def compare(
         return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
     if any(is_reader(Path(path)) for path in (a, b)):
         return _readers(Path(a), Path(b), data, test, device)
-    if any(is_translator(Path(path)) or is_export(Path(path)) for path in (a, b)):
+    if any(translates(Path(path)) for path in (a, b)):
         return _translators(Path(a), Path(b), data, (source_column, target_column), test, device)
     systems = [open_model(Path(path), device) for path in (a, b)]
     for system in systems:

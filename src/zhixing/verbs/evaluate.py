@@ -83,14 +83,13 @@ def evaluate(
     from zhixing.checkpoint import open_model
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier
-    from zhixing.tasks.translation.artifact import is_export, is_translator
+    from zhixing.tasks.translation.artifact import translates
 
-    data = several(data)
-
-    model, translates = Path(model), is_translator(Path(model)) or is_export(Path(model))
-    if not translates and (to is not None or domain_column is not None):
+    data, model = several(data), Path(model)
+    translator = translates(model)
+    if not translator and (to is not None or domain_column is not None):
         raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
-    if translates:
+    if translator:
         data = _asked(model, data, window, stride, "is a translator, so name the pairs to evaluate it on", "a translator")
         return _translator(model, data, (source_column, target_column), device, out, to, domain_column)
     if is_classifier(model):

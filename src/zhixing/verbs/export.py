@@ -72,7 +72,8 @@ def export(
 ) -> ExportResult | ScoredExportResult:
     """Write a model in another program's format, after checking that its outputs are equal, and of a translator's engines as good.
 
-    Nothing is written on `UserError` (the format cannot hold this model) and `ZhixingError` (the other program's outputs differ).
+    Nothing is written where the format cannot hold the model or the other program's outputs differ.
+    Raises `UserError` for the former, `ZhixingError` for the latter.
     """
     if to not in FORMATS:
         raise SettingError("to", f"is one of {', '.join(FORMATS)}, not {to!r}")
@@ -84,9 +85,9 @@ def export(
     place = Path(out) if out is not None else run.with_name(f"{run.resolve().name}-{to}")
     refuse_existing(place)
 
-    from zhixing.tasks.translation.artifact import Translator, is_export, is_translator
+    from zhixing.tasks.translation.artifact import Translator, translates
 
-    if is_translator(run) or is_export(run):
+    if translates(run):
         translator = Translator.open(run, "cpu")
         if to in ENGINES:
             from zhixing.export import ctranslate2, onnx

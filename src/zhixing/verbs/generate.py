@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from zhixing.config import Result, resolve, several
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from zhixing.checkpoint import Loaded
 
 MOST_SAMPLES = 4096
 
@@ -62,11 +65,10 @@ def generate(
     stream: called with prompt and text as they come, whole characters only; of several continuations the first live, each later one
     when those before it have ended. Raises `SettingError` for a setting out of range, `ArtifactError` for a model that cannot be opened.
     """
-    stop = several(stop)
+    stop = several(stop) or []
     prompts = [prompt] if isinstance(prompt, str) else list(prompt) or [""]
     for text in prompts:
         _check_text("the prompt", text)
-    stop = stop or []
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingError("samples", f"should be between 1 and {MOST_SAMPLES}, not {samples}")
     if not all(stop):
@@ -92,13 +94,9 @@ def generate(
 
     settings = resolve(SampleSettings, chosen)
     loaded = open_model(Path(model), device)
-    tokenizer, texts, rows = loaded.tokenizer, [], []
-    for text in prompts:
-        ids = tokenizer.encode(text) or [tokenizer.end]
-        if len(ids) >= loaded.context:
-            warn(f"the prompt {text[:20]!r}... has {len(ids)} tokens; only the newest {loaded.context - 1} fit the model's context")
-        texts += [text] * samples
-        rows += [ids] * samples
+    tokenizer = loaded.tokenizer
+    texts = [text for text in prompts for _ in range(samples)]
+    rows = [ids for text in prompts for ids in [_ids(text, loaded)] * samples]
     streams = [TextStream(tokenizer, ids, stop) for ids in rows]
     written, counts, finish = [""] * len(rows), [0] * len(rows), [""] * len(rows)
     show = _in_order(stream, texts) if stream else None
@@ -124,6 +122,14 @@ def generate(
         for p, w, n, f in zip(texts, written, counts, finish, strict=True)
     ]
     return GenerateResult(model=loaded.name, seed=seed, continuations=continuations)
+
+
+def _ids(text: str, loaded: Loaded) -> list[int]:
+    """A prompt as the model reads it, with a warning if it is longer than the model's context."""
+    ids = loaded.tokenizer.encode(text) or [loaded.tokenizer.end]
+    if len(ids) >= loaded.context:
+        warn(f"the prompt {text[:20]!r}... has {len(ids)} tokens; only the newest {loaded.context - 1} fit the model's context")
+    return ids
 
 
 def _check_text(what: str, text: object) -> None:

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zhixing.evaluate.report.metrics import ANSWERS, NAMES, figures, metrics_table
+from zhixing.evaluate.report.metrics import ANSWERS, NAMES, figures, metrics_table, unseen
 from zhixing.evaluate.report.page import both, numbers, page, piece, read, read_lines, section, table, wide
 from zhixing.files import write_text
 
 REPORT, EXAMPLES = "report.json", "examples.jsonl"
 _SHOWN = 20
+
+_UNSEEN = "Without questions on texts of the training data:", "去除原文出现在训练集中的问题后："
 
 
 def write_answers_report(folder: Path, name: str) -> None:
@@ -20,7 +22,7 @@ def write_answers_report(folder: Path, name: str) -> None:
     report = partial(read, folder, REPORT)
     body = [
         piece(lambda: _evaluated(report())),
-        section("Scores", "得分", lambda: metrics_table(report()["metrics"]), lambda: _unseen(report())),
+        section("Scores", "得分", lambda: metrics_table(report()["metrics"]), lambda: unseen(report()["unseen"], *_UNSEEN)),
         section("With and without an answer", "有无答案", lambda: _by_answer(report()), lambda: _thresholds(report())),
         section("By length of the text", "按原文长度", lambda: _by_length(report()["by_length"])),
         section("By length of the answer", "按答案长度", lambda: _by_length(report()["by_answer_length"])),
@@ -48,14 +50,6 @@ def _evaluated(report: Mapping[str, Any]) -> str:
         if number := report[key]:
             said += f'<p class="warning">{both(f"{number:,} {english}", f"有 {number:,} {chinese}")}</p>'
     return numbers(entries) + said
-
-
-def _unseen(report: Mapping[str, Any]) -> str:
-    if not report["unseen"]:
-        return ""
-    return f"<p>{both('Without questions on texts of the training data:', '去除原文出现在训练集中的问题后：')}</p>" + metrics_table(
-        report["unseen"]
-    )
 
 
 def _by_answer(report: Mapping[str, Any]) -> str:

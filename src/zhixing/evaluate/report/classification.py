@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.metrics import CLASSIFICATION, figures, interval, metrics_table
+from zhixing.evaluate.report.metrics import CLASSIFICATION, figures, interval, metrics_table, unseen
 from zhixing.evaluate.report.page import LANGUAGES, Html, both, figure, numbers, page, piece, read, read_lines, section, table, wide
 from zhixing.files import write_text
 
 REPORT, EXAMPLES = "report.json", "examples.jsonl"
 _SHOWN = 20
+
+_UNSEEN = "Without the texts that stand in the training data:", "去除出现在训练集中的文本后："
 
 
 def write_classification_report(folder: Path, name: str) -> None:
@@ -21,7 +23,7 @@ def write_classification_report(folder: Path, name: str) -> None:
     report = partial(read, folder, REPORT)
     body = [
         piece(lambda: _headline(report())),
-        section("Scores", "得分", lambda: metrics_table(report()["metrics"]), lambda: _unseen(report())),
+        section("Scores", "得分", lambda: metrics_table(report()["metrics"]), lambda: unseen(report()["unseen"], *_UNSEEN)),
         section("Classes", "各类别", lambda: _classes(report())),
         section("What was taken for what", "混淆矩阵", lambda: _confusion(report())),
         section("How far probabilities can be trusted", "概率校准", lambda: _calibration(report()["calibration"])),
@@ -43,14 +45,6 @@ def _headline(report: dict[str, Any]) -> str:
         english = f"{cut:,} texts are longer than what the model sees; their ends were cut off."
         said += f'<p class="warning">{both(english, f"有 {cut:,} 条文本超过模型可见长度，尾部被截断。")}</p>'
     return numbers(entries) + said
-
-
-def _unseen(report: dict[str, Any]) -> str:
-    if not report["unseen"]:
-        return ""
-    return f"<p>{both('Without the texts that stand in the training data:', '去除出现在训练集中的文本后：')}</p>" + metrics_table(
-        report["unseen"]
-    )
 
 
 def _classes(report: dict[str, Any]) -> str:

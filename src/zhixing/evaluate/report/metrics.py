@@ -64,6 +64,11 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]], note: str | None = N
     return table(head, rows) + (f"<p class=soft>{note}</p>" if note else "")
 
 
+def unseen(metrics: Mapping[str, Mapping[str, Any]] | None, english: str, chinese: str) -> str:
+    """Scores without what stands in the training data, where that makes a difference; the words say without what."""
+    return f"<p>{both(english, chinese)}</p>" + metrics_table(metrics) if metrics else ""
+
+
 def _signature(text: str) -> Html:
     return Html(f'<div class="wide"><code>{escape(text).replace("|", "|<wbr>")}</code></div>')
 

@@ -245,6 +245,11 @@ def is_translator(path: Path) -> bool:
     return objective_of(path) == "seq2seq" and (Path(path) / SOURCE_TOKENIZER).is_file()
 
 
+def translates(path: Path) -> bool:
+    """Whether a folder is a translator: a run of translation, or its export for another engine."""
+    return is_translator(path) or is_export(path)
+
+
 def write(
     run: Path,
     model: EncoderDecoderModel,

@@ -112,7 +112,7 @@ def answer(
     """
     data, valid = several(data), several(valid)
     chosen, out = gather(config, settings), Path(out)
-    wish = Wish(list(data), out, base, None if valid is None else list(valid), minutes, metric, device, chosen)
+    wish = Wish(data, out, base, valid, minutes, metric, device, chosen)
     _draft(wish)  # the user's own mistakes first
     _check(wish)
     return _run(wish)

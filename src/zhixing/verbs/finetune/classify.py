@@ -110,7 +110,7 @@ def classify(
     draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
     read_synonyms(draft.objective.augment.synonyms)
     wish = Wish(
-        list(data), out, base, None if valid is None else list(valid), Columns(text_column, label_column, pair_column), minutes, metric,
+        data, out, base, valid, Columns(text_column, label_column, pair_column), minutes, metric,
         device, chosen, None if vectors is None else Path(vectors),
     )  # fmt: skip
     _check(wish, seeds, folds)

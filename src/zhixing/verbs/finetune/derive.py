@@ -54,10 +54,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "bag": {"model.dropout": 0.0, "optim.table_rate": 2e-3, "optim.weight_decay": 1.0},
     "cnn": {"model.layers": 1, "model.windows": [3, 4, 5], "model.activation": "relu", "model.width": 256},
     "rnn": {"model.layers": 1, "model.width": 192},
+    "marian": {"model.encoder_layers": 2, "model.width": 192, "model.heads": 4},
     **dict.fromkeys(("bert", "modernbert", "gpt2", "llama"), _TRANSFORMER),
 }
 """New models of each kind that learn from thousands of texts in a minute or two: one layer of convolutions as Kim (2014) has it, fastText's
-rates, small recurrent models and transformers. Larger ones learn the texts by heart."""
+rates, small recurrent models and transformers."""
 OF_CHARACTERS: dict[str, dict[str, Any]] = {"bag": {"model.ngrams": 3}, "cnn": {"model.windows": [2, 3, 4]}}
 """Where tokens are characters, which Chinese words have two or three of."""
 MOST = {True: 10.0, False: 40.0}

@@ -125,9 +125,9 @@ def translate(
     chosen, out = gather(config, settings), Path(out)
     bases = Bases(*(None if path is None else Path(path) for path in (base, base_encoder, base_decoder)))
     wish = Wish(
-        list(data), list(target or []), out, (source_language, target_language), None if valid is None else list(valid),
+        data, target or [], out, (source_language, target_language), valid,
         (source_column, target_column), TagColumns(domain_column, source_language_column, target_language_column), bases,
-        list(monolingual or []), None if reverse is None else Path(reverse), None if teacher is None else Path(teacher), size, minutes,
+        monolingual or [], None if reverse is None else Path(reverse), None if teacher is None else Path(teacher), size, minutes,
         device, chosen,
     )  # fmt: skip
     check(wish)

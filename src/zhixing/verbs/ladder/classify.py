@@ -144,9 +144,9 @@ def classify(
     splits = deal(data, test, folds, draft.data, draft.clean, where)
     if PRETRAINED in wanted and base is None:
         base = _usual_base(splits, wanted, rungs is not None)
-    wish = Asked(list(data), base, where, minutes, device, chosen)
+    wish = Asked(data, base, where, minutes, device, chosen)
     asked = {"minutes": minutes, "folds": folds, "settings": dict(chosen)}
-    begin(out, splits.fingerprint, asked, "classify", {"data": list(data), "test": test})
+    begin(out, splits.fingerprint, asked, "classify", {"data": data, "test": test})
     with sole_user(out):
         for name in wanted:
             if (out / "rungs" / f"{name}.json").is_file():
