@@ -102,11 +102,11 @@ def load_best(run: Path, model: nn.Module) -> Path:
     order = sorted(checkpoints(run), key=_cost)
     for place in order:
         try:
-            manifest = open_folder(place, "checkpoint")
+            _, weights = _verified(place)
         except ArtifactError as error:
             warn(f"{error}; using the next best checkpoint")
             continue
-        _load_weights(model, place / (AVERAGE if AVERAGE in manifest["files"] else MODEL))
+        _load_weights(model, weights)
         return place
     raise ArtifactError(run, "none of its checkpoints is whole" if order else "has no checkpoint yet")
 
@@ -164,7 +164,8 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
-    model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
+    with torch.device("meta"):  # no weight is drawn that the checkpoint's replaces at once
+        model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
     order = checkpoints(path)
     if not order:
         raise ArtifactError(path, "has no checkpoint yet; let pretrain run longer, or continue it with the same command")
@@ -172,19 +173,18 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
         order.sort(key=lambda place: -_cost(place))
     for place in reversed(order):
         try:
-            manifest = open_folder(place, "checkpoint", verify=True)
+            manifest, weights = _verified(place)
         except ArtifactError as error:
             warn(f"{error}; using the next best checkpoint")
             continue
-        weights = AVERAGE if AVERAGE in manifest["files"] else MODEL
-        _load_weights(model, place / weights)
+        _load_weights(model, weights)
         data = Path(read_json(path / "lineage.json").get("data", {}).get("path", ""))
         return Loaded(
             model.to(target).eval(),
             tokenizer,
             recipe.objective.context,
             path.name,
-            manifest["files"][weights]["sha256"],
+            manifest["files"][weights.name]["sha256"],
             path,
             data,
             target,
@@ -221,13 +221,23 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
+    """Copy the weights of a file into a model, or make them those of a model on the device `meta`."""
     tensors, wanted = _read(path), _weights(model)
     wrong = [n for n in wanted if n not in tensors or tensors[n].shape != wanted[n].shape] + [n for n in tensors if n not in wanted]
     if wrong:
         raise ArtifactError(path, f"does not fit the model of its config.json (first difference: {wrong[0]})")
+    if any(value.is_meta for value in wanted.values()):
+        model.load_state_dict(tensors, strict=False, assign=True)  # a matrix that two names share is in the file once
+        return
     with torch.no_grad():
         for name, value in wanted.items():
             value.copy_(tensors[name])
+
+
+def _verified(place: Path) -> tuple[dict[str, Any], Path]:
+    """The manifest of a checkpoint and the file of its weights, or of their average, whose hash is right; the moments are not read."""
+    weights = AVERAGE if AVERAGE in open_folder(place, "checkpoint", verify=False)["files"] else MODEL
+    return open_folder(place, "checkpoint", verify=[weights, PROGRESS]), place / weights
 
 
 def _read(path: Path) -> dict[str, Tensor]:

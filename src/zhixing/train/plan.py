@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -135,7 +136,7 @@ def make(
     number = devices.dtype(str(chosen.get("train.precision", "auto")), device)
     peak = devices.matmul_peak(device, number)
     memory = devices.available_memory(device)
-    rate = size.measure_rate(device, number, context)
+    rate = cache(lambda: size.measure_rate(device, number, context))
     data = size.Data(train_store.tokens, tokenizer.vocabulary)
     seconds = minutes * 60 if minutes is not None else 600.0
     derived = size.derive(chosen, rate, seconds, data, device, memory)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,8 +181,14 @@ def batch_tokens(tokens: float) -> int:
     return int(2 ** round(math.log2(min(2**19, max(1024, 1024 * (tokens / 400_000) ** 0.6)))))
 
 
-def derive(chosen: Mapping[str, Any], rate: Rate, seconds: float, data: Data, device: torch.device, memory: float) -> dict[str, Any]:
-    """Settings for a run of about `seconds`, as dotted names; the number of steps is left to a trial of the result."""
+def derive(
+    chosen: Mapping[str, Any], rate: Callable[[], Rate], seconds: float, data: Data, device: torch.device, memory: float
+) -> dict[str, Any]:
+    """Settings for a run of about `seconds`, as dotted names; the number of steps is left to a trial of the result.
+
+    Where `train.steps` is chosen, size and batch are those of a run of `seconds`, and the rest follows from what these steps read.
+    rate: measures this machine; called only where something that is left open depends on it.
+    """
     cuda = device.type == "cuda"
     context = int(chosen.get("objective.context", min(1024 if cuda else 256, max(8, data.tokens // 16))))
     derived: dict[str, Any] = {"objective.context": context, **usual_kind(chosen)}
@@ -195,22 +201,27 @@ def derive(chosen: Mapping[str, Any], rate: Rate, seconds: float, data: Data, de
     if not {"model.layers", "model.encoder_layers", "model.decoder_layers", "model.width", "model.heads"} & set(chosen):
         free = ("model.kind", "model.dropout")
         fixed = {n.removeprefix("model."): v for n, v in {**derived, **chosen}.items() if n.startswith("model.") and n not in free}
-        model = choose(kind, fixed, shape, row, rate, seconds, data, memory)
+        model = choose(kind, fixed, shape, row, rate(), seconds, data, memory)
         derived |= {f"model.{name}": getattr(model, name) for name in proportions(kind, model.width)}
     derived |= fitting_heads(chosen)
     width = int({**derived, **chosen}.get("model.width", 384))
     model_settings = resolve(Recipe, {k: v for k, v in chosen.items() if k.startswith(("model.", "objective."))}, derived).model
     flops = work(model_settings, data.vocabulary, context, shape, row)
-    tokens = seconds * rate.at(width) / flops
-    epochs = tokens * context / row.tokens / data.tokens
-    rows = max(1, int(chosen.get("train.batch", batch_tokens(tokens) // context)))
+    rows = int(chosen.get("train.batch", 0)) or max(1, batch_tokens(seconds * rate().at(width) / flops) // context)
+    if "train.steps" in chosen:
+        text = int(chosen["train.steps"]) * rows * context
+        pays = "train.compile" in chosen or cuda or text * row.tokens / context * flops / rate().at(width) > COMPILE_PAYS
+    else:
+        text = int(seconds * rate().at(width) / flops * context / row.tokens)
+        pays = cuda or seconds > COMPILE_PAYS
+    epochs = text / data.tokens
     micro = max(1, int(memory / 4 / token_memory(model_settings, data.vocabulary)) // context)
     # Rates measured at width 128 (benchmarks/results/); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).
     slower = (128 / width) ** 0.5
     derived |= {
         "train.batch": rows,
         "train.accumulate": min(rows, -(-rows // micro)),
-        "train.compile": cuda or seconds > COMPILE_PAYS,
+        "train.compile": pays,
         "optim.learning_rate": round(0.02 * slower, 5),
         "optim.table_rate": round(0.03 * slower, 5),
         "optim.weight_decay": 0.1 if epochs < 4 else 0.3,
