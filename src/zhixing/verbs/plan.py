@@ -29,13 +29,15 @@ def plan(
     """
     chosen = gather(config, settings)
 
+    from zhixing.store import Store
+
+    train, valid = Store.open(Path(data), "train"), Store.open(Path(data), "valid")  # a wrong path is told before torch is imported
+
     from zhixing import device as devices
     from zhixing.start import start
-    from zhixing.store import Store
     from zhixing.train.plan import make
     from zhixing.verbs.pretrain import bases_of
 
     target = devices.pick(device)
-    train, valid = Store.open(Path(data), "train"), Store.open(Path(data), "valid")
     begun = start(bases_of({"whole": base, "encoder": base_encoder, "decoder": base_decoder}), Path(data), chosen)
     return make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base)[0]

@@ -113,15 +113,17 @@ def bases_of(names: BaseNames) -> Bases:
 
 def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> None:
     """Plan a run and write its folder as it stands before the first step."""
+    from zhixing.store import Store
+
+    train, valid = Store.open(data, "train"), Store.open(data, "valid")  # a wrong path is told before torch is imported
+
     from zhixing import device as devices
     from zhixing.start import start
-    from zhixing.store import Store
     from zhixing.train.plan import make
 
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
-    train, valid = Store.open(data, "train"), Store.open(data, "valid")
     begun = start(bases_of(bases), data, chosen)
     if (vectors := bases["vectors"]) is not None:
         from zhixing.train.vectors import covered
