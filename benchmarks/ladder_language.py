@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
-from measure import RESULTS, record
+from measure import keep_plot, record
 
 import zhixing as zx
 from zhixing.evaluate.report import plots
 
-COLOURS = {"accent": "#a8321e", "ink": "#1c1c1a", "soft": "#8b8a84", "bar": "#c9c6bb"}
-"""For a plot that stands alone; in a report the page has them."""
 CORPORA = {"en": ["shakespeare", "web-bible"], "zh": ["people-daily", "sanguo"]}
 
 
@@ -42,9 +39,7 @@ def main() -> None:
         record(name, {**about, "baselines": prepared.baselines, **ladder.model_dump(exclude={"out"})})
         best = (min if ladder.metric == "bits_per_byte" else max)(ladder.rungs, key=lambda rung: rung.value)
         drawn = plots.intervals([(r.name, r.value, r.low, r.high) for r in ladder.rungs], accented=best.name)
-        for variable, colour in COLOURS.items():
-            drawn = drawn.replace(f"var(--{variable})", colour)
-        (RESULTS / f"{name}-{time.strftime('%Y-%m-%d')}.svg").write_text(drawn, encoding="utf-8")
+        keep_plot(name, drawn)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,17 @@ def record(name: str, result: dict[str, Any]) -> None:
     write_json(RESULTS / f"{name}-{whole['date']}.json", whole)
 
 
+COLOURS = {"accent": "#a8321e", "ink": "#1c1c1a", "soft": "#8b8a84", "bar": "#c9c6bb"}
+"""For a plot that stands alone; in a report the page has them."""
+
+
+def keep_plot(name: str, drawn: str) -> None:
+    """Keep a plot of `evaluate.report.plots` as `results/NAME-DATE.svg`."""
+    for variable, colour in COLOURS.items():
+        drawn = drawn.replace(f"var(--{variable})", colour)
+    (RESULTS / f"{name}-{time.strftime('%Y-%m-%d')}.svg").write_text(drawn, encoding="utf-8")
+
+
 def shakespeare() -> str:
     """Tiny Shakespeare, or an end with one line."""
     path = DATA / "lm_en" / "tinyshakespeare.txt"
