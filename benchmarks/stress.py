@@ -491,7 +491,7 @@ def values(data: Path, run: Path) -> Iterator[Case]:
     ):  # fmt: skip
         yield Case(["evaluate", str(run), *words], names, good)
         yield Case(["compare", str(run), str(run), *words], names, good)
-    for to in ("HF", "gguf", "", "onnx"):
+    for to in ("HF", "gguf", "", "coreml"):
         yield Case(["export", str(run), "--to", to, "--out", "o"], "setting to")
 
 

@@ -31,7 +31,7 @@ from zhixing.config import resolve
 from zhixing.console import warn
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
-from zhixing.models import build
+from zhixing.models import build, without_weights
 from zhixing.models.shapes import DecoderModel, Model
 from zhixing.objectives import ObjectiveSettings
 from zhixing.pretrained.weights import save as save_tensors
@@ -164,7 +164,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])
     recipe = read_recipe(path)
     tokenizer = Tokenizer.load(path / "tokenizer.json")
-    with torch.device("meta"):  # no weight is drawn that the checkpoint's replaces at once
+    with without_weights():
         model = build(recipe.model, tokenizer.vocabulary, recipe.shape)
     order = checkpoints(path)
     if not order:

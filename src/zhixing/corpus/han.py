@@ -6,6 +6,8 @@ import re
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """The unified ideographs and their extensions, as the inside of a character class."""
+RUN = re.compile(f"[\u3005\u3007{HAN}]+")
+"""Chinese characters in a row, 々 and 〇 among them: what is cut into words."""
 UNIT = re.compile(f"[{HAN}]|[^\\W_{HAN}]+")
 """A Chinese character, or a run of other letters and digits."""
 CHARACTERS_A_WORD = 1.7

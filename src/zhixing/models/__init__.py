@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from zhixing.errors import SettingError
 from zhixing.models import bert, cnn, gpt2, llama, marian, modernbert, rnn
@@ -189,9 +191,31 @@ TIED_DEVIATION = 0.02
 """As in GPT-2, Llama and Qwen."""
 
 
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """What is built inside has weights on the device `meta`: their shapes and nothing in them, for models whose weights a file holds.
+
+    There torch would still draw them, by decompositions written in Python, and the first draw imports these for seconds.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Initial values are not drawn."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+_DRAWS = {nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_, nn.init.orthogonal_}
+
+
 def parameters(settings: Architecture, vocabulary: int, shape: Shape = "decoder", source_vocabulary: int | None = None) -> int:
     """Numbers that training changes, a tied head counted once; counted without allocating them."""
-    with torch.device("meta"):
+    with without_weights():
         return sum(parameter.numel() for parameter in build(settings, vocabulary, shape, source_vocabulary).parameters())
 
 

@@ -15,20 +15,19 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import rjieba
 from numpy.typing import NDArray
 
 from zhixing.console import progress
+from zhixing.corpus.han import RUN
 from zhixing.errors import UserError
 from zhixing.files import whole_file, writing
 from zhixing.store import Store
 from zhixing.tokenizer.tokenizer import Tokenizer
-from zhixing.tokenizer.train import HAN
 
 VERSION = 1
 """Part of the file's name; raised when words are cut otherwise."""
 
-_PIECES = re.compile(rf"({HAN.pattern})| ?(?:(?!{HAN.pattern.rstrip('+')})[^\W\d_])+|\d+|\s+|.", re.DOTALL)
+_PIECES = re.compile(rf"({RUN.pattern})| ?(?:(?!{RUN.pattern.rstrip('+')})[^\W\d_])+|\d+|\s+|.", re.DOTALL)
 
 
 class Words:
@@ -68,6 +67,8 @@ def _bits(store: Store, tokenizer: Tokenizer) -> NDArray[np.uint8]:
 
 def beginnings(texts: Sequence[bytes], ids: Sequence[int]) -> NDArray[np.bool_]:
     """Whether each token of a document begins a word; `texts` are the bytes of all ids."""
+    import rjieba  # here, because its dictionary takes a fifth of a second to load, and every model opened imports this file
+
     pieces = [texts[i] for i in ids]
     places = np.cumsum([0, *map(len, pieces)])
     text = b"".join(pieces).decode("utf-8", "surrogateescape")  # a byte that is no character becomes one, and one byte again below

@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zhixing.config import Settings
 from zhixing.console import warn
 from zhixing.corpus import fetch, hub
 from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
-from zhixing.models import Architecture, Model, build
+from zhixing.models import Architecture, Model, build, without_weights
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
 from zhixing.pretrained import bert, gpt2, llama, marian, modernbert, weights
@@ -81,7 +79,7 @@ def load(source: Path | str) -> Pretrained:
     if family is None:
         raise ArtifactError(where, f"is a model of type {kind!r}; known are {', '.join(name for f in FAMILIES for name in f.FAMILIES)}")
     found = family.describe(config, where)
-    with torch.device("meta"):
+    with without_weights():
         model = build(found.architecture, found.vocabulary, found.shape, found.source_vocabulary)
     with weights.opened(folder) as tensors:
         state, new_head = family.read(tensors, found, folder)

@@ -14,7 +14,6 @@ The pre-split of everything: Han runs, other words (with the space before them),
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -24,6 +23,7 @@ import rjieba
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Inner
 
+from zhixing.corpus.han import RUN
 from zhixing.errors import InputError, SettingError
 from zhixing.tokenizer.settings import TokenizerSettings, usual_vocabulary
 from zhixing.tokenizer.tokenizer import END, PAD, Tokenizer
@@ -38,7 +38,6 @@ PATTERN = (
 )
 _CUT = "\ue000"
 """Stands between the words of a Han run, in training only; a private-use character that texts do not hold (and is taken out if they do)."""
-HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _LONGEST = 16  # characters of a token
 _BYTES = [f"<0x{i:02X}>" for i in range(256)]
 _WORDS = "<|words|>"
@@ -109,7 +108,7 @@ def _pre_split(*, training: bool) -> list[pre_tokenizers.PreTokenizer]:
 def _cut_words(texts: list[str]) -> Iterator[str]:
     """The texts with the words of Han runs kept apart."""
     for text in texts:
-        yield HAN.sub(lambda run: _CUT + _CUT.join(rjieba.cut(run[0])) + _CUT, text.replace(_CUT, ""))
+        yield RUN.sub(lambda run: _CUT + _CUT.join(rjieba.cut(run[0])) + _CUT, text.replace(_CUT, ""))
 
 
 def _marks(*names: str) -> list[AddedToken]:
@@ -210,7 +209,7 @@ def _wordpiece(sample: list[str], vocabulary: int) -> Inner:
     common = ranked[: 3 * vocabulary // 4]
     rare = str.maketrans(dict.fromkeys(ranked[len(common) :], " "))
     # The trainer numbers the pieces that continue a word by chance, unless it is given them.
-    inside = sorted(f"##{c}" for c in common if c.isalnum() and not HAN.match(c))
+    inside = sorted(f"##{c}" for c in common if c.isalnum() and not RUN.match(c))
     trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, min_frequency=2, special_tokens=[*names, *inside], show_progress=False)
     inner.train_from_iterator((text.translate(rare) for text in sample), trainer)
     pieces = inner.get_vocab()

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from zhixing import device as devices
 from zhixing.config import resolve
-from zhixing.models import Architecture, LlamaSettings, Shape, build, flops_per_token
+from zhixing.models import Architecture, LlamaSettings, Shape, build, flops_per_token, without_weights
 from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
 from zhixing.objectives import Row
 from zhixing.train.recipe import Recipe, usual_kind
@@ -104,7 +104,7 @@ def work(settings: Architecture, vocabulary: int, context: int, shape: Shape, ro
 
 def _matrices(settings: Architecture, vocabulary: int) -> tuple[int, int]:
     """Numbers in the matrices of an encoder-decoder's two trunks."""
-    with torch.device("meta"):
+    with without_weights():
         model = build(settings, vocabulary, "encoder-decoder")
     assert isinstance(model, EncoderDecoderModel)
     return tuple(  # type: ignore[return-value]

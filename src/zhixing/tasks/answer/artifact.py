@@ -31,7 +31,7 @@ from zhixing.config import Settings, resolve
 from zhixing.corpus.questions import Question
 from zhixing.errors import ArtifactError
 from zhixing.files import open_folder, read_json, write_json
-from zhixing.models import build
+from zhixing.models import build, without_weights
 from zhixing.models.shapes import EncoderModel
 from zhixing.tasks.answer.objective import SpanReader, outputs, reader
 from zhixing.tasks.answer.recipe import AnswerRecipe
@@ -157,7 +157,7 @@ class Reader:
         task = read_task(path, Task)
         recipe = resolve(AnswerRecipe, read_json(path / "config.json"))
         tokenizer = load_tokenizer(path, task.tokenizer)
-        with torch.device("meta"):
+        with without_weights():
             body = build(recipe.model, tokenizer.vocabulary, "encoder")
         assert isinstance(body, EncoderModel)
         model = reader(body, recipe.objective)

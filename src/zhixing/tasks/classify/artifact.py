@@ -28,7 +28,7 @@ from zhixing.corpus.labelled import Example
 from zhixing.corpus.labelled.examples import Kind
 from zhixing.errors import ArtifactError
 from zhixing.files import open_folder, read_json, write_json
-from zhixing.models import build, longest
+from zhixing.models import build, longest, without_weights
 from zhixing.models.shapes import DecoderModel, EncoderModel, Shape
 from zhixing.tasks.artifact import (
     TASK,
@@ -182,7 +182,7 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
     task = read_task(path, Task)
     recipe = resolve(ClassifyRecipe, read_json(path / "config.json"))
     tokenizer = load_tokenizer(path, task.tokenizer)
-    with torch.device("meta"):
+    with without_weights():
         model = build_classifier(recipe, tokenizer.vocabulary, task.targets.classes, task.shape)
     load_weights(model, path, task.weights)
     opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target)

@@ -31,6 +31,7 @@ from zhixing.decode.beam import BeamSettings, Hypothesis
 from zhixing.decode.onnx import OnnxPair
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import open_folder, read_json, sha256, write_json
+from zhixing.models import without_weights
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
 from zhixing.tasks.artifact import TASK, WEIGHTS, objective_of, read_task
@@ -221,7 +222,7 @@ class Translator:
 
 def _model(weights: Path, recipe: TranslateRecipe, rows: tuple[int, int]) -> EncoderDecoderModel:
     """The model of a recipe with its weights; rows: of its embeddings."""
-    with torch.device("meta"):
+    with without_weights():
         model = build_translator(recipe, *rows)
     try:
         values = safetensors.torch.load_file(weights)
