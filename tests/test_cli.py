@@ -187,6 +187,40 @@ def test_a_mistake_is_one_line(words, says, capsys, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.txt"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pretrain", "absent", "--out", "o"],
+        ["pretrain", "absent", "--base", "absent", "--out", "o"],
+        ["plan", "absent"],
+        ["generate", "absent"],
+        ["evaluate", "absent"],
+        ["compare", "absent", "absent"],
+        ["export", "absent", "--out", "o"],
+        ["predict", "absent", "--text", "a"],
+        ["translate", "absent", "--text", "a"],
+        ["finetune", "classify", "--data", "x.tsv", "--base", "absent", "--out", "o"],
+        ["finetune", "answer", "--data", "x.json", "--base", "absent", "--out", "o"],
+        ["finetune", "translate", "--data", "x.tsv", "--base", "absent", "--out", "o"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_wrong_path_is_told_before_torch_is_imported(words, tmp_path):
+    script = f"""
+import sys
+from zhixing.cli import main
+try:
+    main({words!r})
+finally:
+    assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "absent: no such" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_settings_are_taken_from_wherever_they_stand(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a=b.txt").write_text("a file goes before a setting of its name\n\nand has two parts")

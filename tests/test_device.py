@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,6 +37,19 @@ def test_memory_is_measured_in_bytes():
     held = torch.ones(1 << 25)
     assert device.peak_memory(CPU) >= before
     assert device.peak_memory() > held.numel() * 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere the system keeps no peak of a program alone")
+def test_a_process_does_not_take_over_the_peak_of_its_parent():
+    child = "from zhixing.device import peak_memory; print(peak_memory())"
+    parent = f"""
+import subprocess, sys
+held = bytearray(1 << 28)
+held[:: 1 << 12] = b"x" * (1 << 16)
+print(subprocess.run([sys.executable, "-c", {child!r}], capture_output=True, text=True, check=True).stdout)
+"""
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True)
+    assert 1 << 22 < int(done.stdout) < 1 << 27
 
 
 def test_the_peak_is_that_of_a_product():

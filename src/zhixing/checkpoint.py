@@ -29,6 +29,7 @@ from zhixing import device as devices
 from zhixing import pretrained
 from zhixing.config import resolve
 from zhixing.console import warn
+from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, UserError
 from zhixing.files import new_folder, open_folder, read_json, sha256, write_json
 from zhixing.models import build, without_weights
@@ -158,7 +159,7 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
     """
     path, target = Path(path), devices.pick(device)
     if not path.exists():
-        path = pretrained.locate(path)
+        path = fetch.locate(path)
     if pretrained.is_folder(path):
         return _open_huggingface(path, target)
     open_folder(path, "run", verify=["config.json", "tokenizer.json"])

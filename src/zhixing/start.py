@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from zhixing import objectives, pretrained
+from zhixing import objectives
 from zhixing.checkpoint import Loaded, open_model
 from zhixing.console import say
+from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, sha256
 from zhixing.models import SHAPES, Model, build, kinds
@@ -177,5 +178,5 @@ def warm(model: EncoderDecoderModel, role: str, source: Model, path: Path) -> tu
 
 
 def _identity(base: Path) -> str:
-    place = base if base.exists() else pretrained.locate(base)
+    place = base if base.exists() else fetch.locate(base)
     return sha256(place / MANIFEST) if (place / MANIFEST).is_file() else sha256(place / "config.json")

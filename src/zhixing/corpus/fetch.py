@@ -66,6 +66,35 @@ def is_model(name: str) -> bool:
     return entry is not None and entry.kind == "weights"
 
 
+def is_name(source: str) -> bool:
+    """Whether this can be the name of a model: one of the catalogue, or an id of the hub, whose owner is no folder here."""
+    return is_model(source) or hub.is_model(source)
+
+
+def locate(source: Path | str) -> Path:
+    """The folder that a model's name stands for: a folder as it is, a model of the catalogue or of the hub fetched if need be.
+
+    Raises `ArtifactError` when there is none, `InputError` for an id that the hub does not have, `ZhixingError` when it cannot be had.
+    """
+    folder = Path(source)
+    if folder.exists():
+        if not folder.is_dir():
+            raise ArtifactError(source, "is no folder")
+        return folder
+    refuse_absent(source)
+    return fetch(str(source)) if is_model(str(source)) else hub.model(str(source))
+
+
+def refuse_absent(*models: Path | str) -> None:
+    """Raise `ArtifactError` for what can be no model: no path, no name of the catalogue, no id of the hub.
+
+    Verbs ask this first, so that a wrong path is told at once and not after torch is imported.
+    """
+    for model in map(str, models):
+        if not (Path(model).exists() or is_name(model)):
+            raise ArtifactError(model, "no such folder; check the path (a model of the Hugging Face hub is written owner/name)")
+
+
 def text(name: str) -> Path:
     """The file of text that a name stands for, fetched if need be."""
     entry = find(name)

@@ -32,7 +32,9 @@ class Alignment(nn.Module):
         self.keys = nn.Linear(width, width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.queries = nn.Linear(width, width) if score == "additive" else None
-        self.vector = nn.Parameter(torch.empty(width).uniform_(-1, 1) * (3 / width) ** 0.5) if score == "additive" else None
+        self.vector = nn.Parameter(torch.empty(width)) if score == "additive" else None
+        if self.vector is not None:
+            nn.init.uniform_(self.vector, -((3 / width) ** 0.5), (3 / width) ** 0.5)
 
     def read(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """States of a memory [B, S, D] -> what all steps need of it: keys and values [B, S, D]."""

@@ -17,7 +17,8 @@ from typing import Any
 
 from zhixing.config import Settings
 from zhixing.console import warn
-from zhixing.corpus import fetch, hub
+from zhixing.corpus import fetch
+from zhixing.corpus.fetch import locate
 from zhixing.errors import ArtifactError, InputError, UserError
 from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import Architecture, Model, build, without_weights
@@ -181,25 +182,3 @@ def save(folder: Path, model: Model, architecture: Settings, tokenizer: Tokenize
 
 def _special(tokenizer: Tokenizer, token: int) -> str:
     return tokenizer.pieces([token])[0]
-
-
-def is_name(source: str) -> bool:
-    """Whether this can be the name of a model: one of the catalogue, or an id of the hub, whose owner is no folder here."""
-    return fetch.is_model(source) or hub.is_model(source)
-
-
-def locate(source: Path | str) -> Path:
-    """The folder that a name stands for: a folder as it is, a model of the catalogue or of the hub fetched if need be.
-
-    Raises `ArtifactError` when there is none, `InputError` for an id that the hub does not have, `ZhixingError` when it cannot be had.
-    """
-    folder = Path(source)
-    if folder.exists():
-        if not folder.is_dir():
-            raise ArtifactError(source, "is no folder")
-        return folder
-    if fetch.is_model(str(source)):
-        return fetch.fetch(str(source))
-    if hub.is_model(str(source)):
-        return hub.model(str(source))
-    raise ArtifactError(source, "no such folder; check the path (a model of the Hugging Face hub is written owner/name)")

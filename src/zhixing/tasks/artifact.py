@@ -50,11 +50,11 @@ def read_task(run: Path, kind: type[S]) -> S:
         raise ArtifactError(run / TASK, "is damaged, or made by another version of Zhixing") from None
 
 
-def load_tokenizer(run: Path, fingerprint: str) -> Tokenizer:
-    """The tokenizer of a finished run. Raises `ArtifactError` for another than the one that its model was trained with."""
-    tokenizer = Tokenizer.load(run / "tokenizer.json")
+def load_tokenizer(run: Path, fingerprint: str, name: str = "tokenizer.json") -> Tokenizer:
+    """A tokenizer of a finished run. Raises `ArtifactError` for another than the one that its model was trained with."""
+    tokenizer = Tokenizer.load(run / name)
     if tokenizer.fingerprint != fingerprint:
-        raise ArtifactError(run / "tokenizer.json", "is not the tokenizer that the model was trained with")
+        raise ArtifactError(run / name, "is not the tokenizer that the model was trained with")
     return tokenizer
 
 

@@ -69,6 +69,10 @@ def compare(
     questions by exact match and F1, also with the answers in a file; translators by BLEU and the other metrics, also with translations in a
     file, one a line.
     """
+    from zhixing.corpus import fetch
+
+    fetch.refuse_absent(a, b)
+
     from zhixing.checkpoint import open_model
     from zhixing.evaluate import documents, significance
     from zhixing.evaluate.run import score

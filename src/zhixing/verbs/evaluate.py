@@ -80,6 +80,10 @@ def evaluate(
 
     Raises `InputError` for text that cannot be read, `ArtifactError` for a model that cannot.
     """
+    from zhixing.corpus import fetch
+
+    fetch.refuse_absent(model)
+
     from zhixing.checkpoint import open_model
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier

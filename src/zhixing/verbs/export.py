@@ -85,6 +85,10 @@ def export(
     place = Path(out) if out is not None else run.with_name(f"{run.resolve().name}-{to}")
     refuse_existing(place)
 
+    from zhixing.corpus import fetch
+
+    fetch.refuse_absent(run)
+
     from zhixing.tasks.translation.artifact import Translator, translates
 
     if translates(run):

@@ -88,6 +88,10 @@ def generate(
         "seed": seed,
     }
 
+    from zhixing.corpus import fetch
+
+    fetch.refuse_absent(model)
+
     from zhixing.checkpoint import open_model
     from zhixing.decode.sample import Sampler, SampleSettings
     from zhixing.decode.stream import TextStream

@@ -29,8 +29,10 @@ def plan(
     """
     chosen = gather(config, settings)
 
+    from zhixing.corpus import fetch
     from zhixing.store import Store
 
+    fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder)))
     train, valid = Store.open(Path(data), "train"), Store.open(Path(data), "valid")  # a wrong path is told before torch is imported
 
     from zhixing import device as devices

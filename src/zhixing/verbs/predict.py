@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, several
-from zhixing.errors import InputError, SettingError
+from zhixing.errors import ArtifactError, InputError, SettingError
 
 if TYPE_CHECKING:
     from zhixing.predict import Predictor, Text
@@ -85,6 +85,9 @@ def predict(
     Raises `InputError` for a file that cannot be read, `ArtifactError` for a model that cannot be used, `Interrupted` after Ctrl-C: what is
     done is kept, and the same command goes on.
     """
+    if not Path(model).exists():
+        raise ArtifactError(model, "no such run folder; check the path")
+
     import time
 
     from zhixing.predict import Predictor

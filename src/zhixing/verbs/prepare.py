@@ -125,7 +125,7 @@ def prepare(
 
 def _given(tokenizer: Path | None) -> tuple[Path | None, Tokenizer | None]:
     """The tokenizer that is to be used, and where it lies."""
-    from zhixing.pretrained import locate
+    from zhixing.corpus.fetch import locate
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     if tokenizer is None:

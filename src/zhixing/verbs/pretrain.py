@@ -113,8 +113,10 @@ def bases_of(names: BaseNames) -> Bases:
 
 def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> None:
     """Plan a run and write its folder as it stands before the first step."""
+    from zhixing.corpus import fetch
     from zhixing.store import Store
 
+    fetch.refuse_absent(*filter(None, bases.values()))
     train, valid = Store.open(data, "train"), Store.open(data, "valid")  # a wrong path is told before torch is imported
 
     from zhixing import device as devices

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, several
-from zhixing.errors import InputError, SettingError
+from zhixing.errors import ArtifactError, InputError, SettingError
 
 if TYPE_CHECKING:
     from zhixing.tasks.translation.artifact import Translation, Translator
@@ -83,6 +83,8 @@ def translate(
     cannot be used, `Interrupted` after Ctrl-C: what is done is kept, and the same command goes on.
     """
     text, keep = several(text), several(keep)
+    if not Path(model).exists():
+        raise ArtifactError(model, "no such run folder; check the path")
     if (text is None) == (in_ is None):
         raise SettingError("in", "and --text: one of them says what to translate")
     if in_ is None and out is not None:

@@ -34,7 +34,7 @@ from zhixing.files import open_folder, read_json, sha256, write_json
 from zhixing.models import without_weights
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.pretrained.weights import save as save_tensors
-from zhixing.tasks.artifact import TASK, WEIGHTS, objective_of, read_task
+from zhixing.tasks.artifact import TASK, WEIGHTS, load_tokenizer, objective_of, read_task
 from zhixing.tasks.translation import engines
 from zhixing.tasks.translation.alignment import Link, attention, links, moved
 from zhixing.tasks.translation.engines import CTranslate2
@@ -130,7 +130,10 @@ class Translator:
             raise ArtifactError(path, "is no translation run; train one with zhixing finetune translate")
         task = read_task(path, Task)
         recipe = resolve(TranslateRecipe, read_json(path / settings))
-        tokenizers = Tokenizer.load(path / SOURCE_TOKENIZER), Tokenizer.load(path / TARGET_TOKENIZER)
+        tokenizers = (
+            load_tokenizer(path, task.source_tokenizer, SOURCE_TOKENIZER),
+            load_tokenizer(path, task.target_tokenizer, TARGET_TOKENIZER),
+        )
         names = engines.WEIGHTS[exported] if exported else (WEIGHTS,)
         whole = all((path / name).is_file() for name in names)
         if not whole or (engines.fingerprint(path, exported) if exported else sha256(path / WEIGHTS)) != task.weights:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from zhixing import pretrained
 from zhixing.checkpoint import open_model
+from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, sha256
 from zhixing.models import SHAPES, MarianSettings, kinds
@@ -79,7 +80,7 @@ def _whole(path: Path, languages: tuple[str, str]) -> Base:
         settings |= {f"decode.{name}": value for name, value in known.recipe.decode.model_dump().items() if value is not None}
         marks = known.marks.model_copy(update={"languages": languages})
         return Base(settings, known.source, known.target, marks, True, lambda model: _copied(model, known.model))
-    if pretrained.is_folder(path) or (not path.exists() and pretrained.is_name(str(path))):
+    if pretrained.is_folder(path) or (not path.exists() and fetch.is_name(str(path))):
         return _elsewhere(path, languages)
     loaded = open_model(path, "cpu")
     model = loaded.model

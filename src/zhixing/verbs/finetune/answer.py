@@ -110,6 +110,10 @@ def answer(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
+    if base is not None:
+        from zhixing.corpus import fetch
+
+        fetch.refuse_absent(base)
     data, valid = several(data), several(valid)
     chosen, out = gather(config, settings), Path(out)
     wish = Wish(data, out, base, valid, minutes, metric, device, chosen)

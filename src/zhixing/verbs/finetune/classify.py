@@ -99,6 +99,11 @@ def classify(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
+    if base is not None:
+        from zhixing.corpus import fetch
+
+        fetch.refuse_absent(base)
+
     from zhixing.tasks.classify.augment import read_synonyms
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.recipe import ClassifyRecipe

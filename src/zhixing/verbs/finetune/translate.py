@@ -116,6 +116,10 @@ def translate(
 
     Raises `InputError` for data that cannot be used, `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved.
     """
+    from zhixing.corpus import fetch
+
+    fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder, reverse, teacher)))
+
     from zhixing.corpus.pairs import TagColumns
     from zhixing.start import Bases
 

@@ -1,0 +1,66 @@
+"""What is derived from time, data and memory."""
+
+import math
+
+import pytest
+import torch
+
+from zhixing.train.size import Data, Rate, batch_tokens, derive, effective_tokens
+
+CPU, GIGABYTES = torch.device("cpu"), 16e9
+RATE = Rate((128, 256, 512), (2e10, 3e10, 4e10))
+BY_HAND = {
+    "model.layers": 2, "model.width": 64, "model.heads": 2, "objective.context": 64, "train.batch": 16, "train.compile": False,
+}  # fmt: skip
+
+
+def unmeasured() -> Rate:
+    raise AssertionError("the machine was measured")
+
+
+def test_the_rate_between_two_widths_is_between_theirs():
+    assert RATE.at(64) == RATE.at(128) == 2e10
+    assert RATE.at(4096) == 4e10
+    assert RATE.at(181) == pytest.approx(2.5e10, rel=1e-3)  # halfway in the logarithm
+
+
+def test_what_is_read_again_is_worth_less():
+    assert effective_tokens(500, 1000) == 500
+    assert effective_tokens(2000, 1000) == pytest.approx(1000 + 15_000 * (1 - math.exp(-1 / 15)))
+    assert effective_tokens(1e12, 1000) == pytest.approx(16_000)
+
+
+def test_batches_grow_with_the_run():
+    assert [batch_tokens(tokens) for tokens in (1e5, 4e5, 4e6, 4e9, 1e15)] == [1024, 1024, 4096, 262_144, 524_288]
+
+
+def test_more_time_gives_no_smaller_model():
+    widths = [derive({}, lambda: RATE, seconds, Data(1_000_000, 4096), CPU, GIGABYTES)["model.width"] for seconds in (60, 600, 6000)]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+
+
+def test_nothing_is_measured_where_nothing_depends_on_it():
+    derived = derive({**BY_HAND, "train.steps": 60}, unmeasured, 600.0, Data(50_000, 400), CPU, GIGABYTES)
+    assert derived["train.batch"] == 16
+
+
+@pytest.mark.parametrize("open_", ["model.width", "train.batch", "train.compile"])
+def test_the_machine_is_measured_where_something_depends_on_it(open_):
+    left = {"model.layers", "model.width", "model.heads"} if open_ == "model.width" else {open_}
+    chosen = {name: value for name, value in BY_HAND.items() if name not in left}
+    with pytest.raises(AssertionError, match="was measured"):
+        derive({**chosen, "train.steps": 60}, unmeasured, 600.0, Data(50_000, 400), CPU, GIGABYTES)
+
+
+@pytest.mark.parametrize(("steps", "dropout", "decay"), [(100, 0.0, 0.1), (250, 0.1, 0.3), (2000, 0.2, 0.3)])
+def test_steps_set_by_hand_say_how_often_the_text_is_read(steps, dropout, decay):
+    """16 rows x 64 tokens a step of 50,000 tokens: 2, 5 and 41 epochs, whatever ten minutes would have been."""
+    derived = derive({**BY_HAND, "train.steps": steps}, unmeasured, 600.0, Data(50_000, 400), CPU, GIGABYTES)
+    assert (derived["model.dropout"], derived["optim.weight_decay"]) == (dropout, decay)
+
+
+def test_a_short_run_by_steps_is_not_compiled():
+    chosen = {name: value for name, value in BY_HAND.items() if name != "train.compile"}
+    short, long = (derive({**chosen, "train.steps": n}, lambda: RATE, 600.0, Data(50_000, 400), CPU, GIGABYTES) for n in (60, 10**6))
+    assert (short["train.compile"], long["train.compile"]) == (False, True)
