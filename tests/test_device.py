@@ -39,6 +39,16 @@ def test_memory_is_measured_in_bytes():
     assert device.peak_memory() > held.numel() * 4
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="elsewhere a peak cannot be forgotten")
+def test_a_peak_can_be_forgotten():
+    held = bytearray(1 << 28)
+    held[:: 1 << 12] = b"x" * (1 << 16)
+    before = device.peak_memory()
+    del held
+    device.forget_peak_memory(CPU)
+    assert device.peak_memory() < before - (1 << 27)
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere the system keeps no peak of a program alone")
 def test_a_process_does_not_take_over_the_peak_of_its_parent():
     child = "from zhixing.device import peak_memory; print(peak_memory())"

@@ -84,7 +84,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def peak_memory(device: torch.device | None = None) -> int:
-    """Highest number of bytes this process has held so far (resident set on CPU, allocated on CUDA)."""
+    """Highest number of bytes this process has held since `forget_peak_memory` (resident set on CPU, allocated on CUDA)."""
     if device is not None and device.type == "cuda":
         import torch
 
@@ -97,6 +97,17 @@ def peak_memory(device: torch.device | None = None) -> int:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` begin with what is held now. Where the system cannot do that, the peak stays that of the whole process."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")  # see proc_pid_clear_refs(5)
 
 
 @lru_cache

@@ -222,6 +222,7 @@ def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:
 
 def attempt(recipe: Recipe, objective: Objective, held_out: Objective, vocabulary: int, device: torch.device, base: Base | None) -> Trial:
     """Run the first steps of a training for some seconds and throw them away."""
+    devices.forget_peak_memory(device)  # what measuring the machine took is not the training's
     state = begin(recipe, vocabulary, device, base)
     began = time.perf_counter()
     times: list[float] = []
