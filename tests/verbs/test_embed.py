@@ -193,7 +193,7 @@ def test_vectors_that_do_not_fit_a_run(place, words, tmp_path):
     with pytest.raises(SettingError, match=r"model.width: is 32, and the vectors of .*words have 16 numbers"):
         zx.pretrain(place / "data", out=tmp_path / "run", vectors=folder, settings={**TINY, "model.width": 32})
     with pytest.raises(SettingError, match="vectors: begin the embedding of a new model"):
-        zx.pretrain(place / "data", out=tmp_path / "run", vectors=folder, base=place / "absent", settings=TINY)
+        zx.pretrain(place / "data", out=tmp_path / "run", vectors=folder, base=place / "data", settings=TINY)
     with pytest.raises(ArtifactError, match="no such vectors folder"):
         zx.pretrain(place / "data", out=tmp_path / "run", vectors=tmp_path / "absent", settings=TINY)
     with pytest.raises(ArtifactError, match="is a folder of kind data"):

@@ -175,7 +175,7 @@ WISHES = {
     "no-time-left": ({"settings": {"back.share": 0.6, "distil.share": 0.4}}, "leave no time to train"),
     "size": ({"size": "huge"}, "sizes are tiny, small, medium, large"),
     "size-of-rnn": ({"size": "small", "settings": {"model.kind": "rnn"}}, "names shapes of Transformers"),
-    "size-and-base": ({"size": "small", "base": "no"}, "cannot be set together with a base"),
+    "size-and-base": ({"size": "small", "base": "marian"}, "cannot be set together with a base"),
     "no-base": ({"base": "no-such"}, "no-such"),
     "base-is-a-file": ({"base": "good.tsv"}, "good.tsv"),
     "base-is-empty": ({"base": "folder"}, "folder"),

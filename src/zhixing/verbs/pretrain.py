@@ -116,7 +116,7 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
     from zhixing.corpus import fetch
     from zhixing.store import Store
 
-    fetch.refuse_absent(*filter(None, bases.values()))
+    fetch.refuse_absent(*(path for role, path in bases.items() if path is not None and role != "vectors"))
     train, valid = Store.open(data, "train"), Store.open(data, "valid")  # a wrong path is told before torch is imported
 
     from zhixing import device as devices
