@@ -1,6 +1,7 @@
 """The whole story, through the real command line, on a few hundred generated lines: every verb reads what the one before it wrote.
 
-Verbs that write run as processes of their own; those that read, in this one, so that torch is imported five times and not fourteen.
+Those that make data, a run and an export are processes of their own; what follows runs in this one, so that torch is imported four times
+and not fourteen.
 """
 
 import contextlib
@@ -67,7 +68,7 @@ def zhixing(place):
 
 
 @pytest.fixture(scope="module")
-def read(place):
+def here(place):
     def run(*words, json_wanted=True):
         said, before = io.StringIO(), Path.cwd()
         os.chdir(place)
@@ -113,9 +114,9 @@ def test_prepare_keeps_the_text_and_says_what_it_left_out(data, place):
     assert data["parts"]["valid"]["documents"] > 20
 
 
-def test_plan_says_what_will_be_and_writes_nothing(read, data, place):
+def test_plan_says_what_will_be_and_writes_nothing(here, data, place):
     before = sorted(p.name for p in place.rglob("*"))
-    plan = read("plan", "data/small", *SMALL, "train.steps=60")
+    plan = here("plan", "data/small", *SMALL, "train.steps=60")
     assert plan["steps"] == 60
     assert plan["seconds"] > 0
     assert sorted(p.name for p in place.rglob("*")) == before
@@ -133,23 +134,23 @@ def test_pretrain_beats_the_compressors(run, data, place):
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page  # self-contained
 
 
-def test_the_same_command_again_finds_the_work_done(zhixing, run):
-    assert zhixing("pretrain", "data/small", "--out", "runs/lm", *SMALL, "train.steps=60") == run
+def test_the_same_command_again_finds_the_work_done(here, run):
+    assert here("pretrain", "data/small", "--out", "runs/lm", *SMALL, "train.steps=60") == run
 
 
-def test_generate_continues_in_both_languages(read, run):
+def test_generate_continues_in_both_languages(here, run):
     words = ("generate", "runs/lm", "--prompt", "The old miller", "--prompt", "清晨，", "--tokens", "30", "--seed", "1")
-    result = read(*words)
+    result = here(*words)
     english, chinese = result["continuations"]
     assert english["prompt"] == "The old miller" and english["text"].isascii() and len(english["text"]) > 10
     assert chinese["prompt"] == "清晨，" and sum("\u4e00" <= c <= "\u9fff" for c in chinese["text"]) > 5
-    shown = read(*words, json_wanted=False)
+    shown = here(*words, json_wanted=False)
     assert f"The old miller{english['text']}\n" in shown and f"清晨，{chinese['text']}\n" in shown
 
 
-def test_evaluate_gives_intervals_and_signatures(read, run, place):
-    on_valid = read("evaluate", "runs/lm")
-    on_test = read("evaluate", "runs/lm", "--data", "test.txt")
+def test_evaluate_gives_intervals_and_signatures(here, run, place):
+    on_valid = here("evaluate", "runs/lm")
+    on_test = here("evaluate", "runs/lm", "--data", "test.txt")
     for name in ("bits_per_byte", "bits_per_character", "perplexity"):
         metric = on_valid["metrics"][name]
         assert metric["low"] < metric["value"] < metric["high"]
@@ -159,22 +160,22 @@ def test_evaluate_gives_intervals_and_signatures(read, run, place):
     assert (place / "runs/lm/eval/test/examples.jsonl").is_file()
 
 
-def test_export_is_the_same_model(read, exported, run):
+def test_export_is_the_same_model(here, exported, run):
     assert exported["difference"] <= 1e-4
-    again = read("generate", "exports/lm", "--prompt", "The captain", "--greedy", "--tokens", "20")["continuations"]
-    assert again == read("generate", "runs/lm", "--prompt", "The captain", "--greedy", "--tokens", "20")["continuations"]
+    again = here("generate", "exports/lm", "--prompt", "The captain", "--greedy", "--tokens", "20")["continuations"]
+    assert again == here("generate", "runs/lm", "--prompt", "The captain", "--greedy", "--tokens", "20")["continuations"]
 
 
-def test_an_export_is_a_base_to_go_on_from(zhixing, read, exported, run):
-    more = zhixing(
+def test_an_export_is_a_base_to_go_on_from(here, exported, run):
+    more = here(
         "pretrain", "data/small", "--out", "runs/more", "--base", "exports/lm", "train.batch=16", "train.steps=5", "train.compile=false"
     )
     assert more["bits_per_byte"] < 2 * run["bits_per_byte"]  # five steps at full rate cost something; from scratch it would be over 1.5
-    other = read("compare", "runs/lm", "runs/more", "--data", "test.txt", "--data", "texts/zh.txt")["metrics"]["bits_per_byte"]
+    other = here("compare", "runs/lm", "runs/more", "--data", "test.txt", "--data", "texts/zh.txt")["metrics"]["bits_per_byte"]
     assert other["low"] <= other["difference"] <= other["high"]
     assert other["difference"] != 0
 
 
-def test_compare_finds_no_difference_where_there_is_none(read, run, exported):
-    same = read("compare", "runs/lm", "exports/lm", "--data", "test.txt")["metrics"]["bits_per_byte"]
+def test_compare_finds_no_difference_where_there_is_none(here, run, exported):
+    same = here("compare", "runs/lm", "exports/lm", "--data", "test.txt")["metrics"]["bits_per_byte"]
     assert abs(same["difference"]) < 1e-3
