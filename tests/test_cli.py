@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import functools
 import inspect
 import json
@@ -300,6 +301,17 @@ def test_a_signal_in_the_middle_leaves_nothing(number, tmp_path):
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (1, "", "zhixing: error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_after_an_interrupt_that_was_swallowed_is_an_interrupt(capsys, monkeypatch):
+    def swallows(words):
+        with contextlib.suppress(KeyboardInterrupt):  # as torch does while it imports numpy
+            signal.raise_signal(signal.SIGINT)
+        raise ImportError("cannot load module more than once per process")
+
+    monkeypatch.setattr(cli, "run", swallows)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert fails(capsys) == (1, "interrupted")
 
 
 def test_a_fault_of_the_program_is_one_line_and_a_file(capsys, monkeypatch):

@@ -45,7 +45,15 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # Chinese gets through, whatever the locale
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="as_it_was")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-done folders are removed on the way out
+    heard: list[int] = []
+
+    def stop(number: int, frame: object) -> NoReturn:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)  # so that half-done folders are removed on the way out
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job has it ignored
+        signal.signal(signal.SIGINT, stop)
     try:
         code = run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
@@ -59,7 +67,9 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except MemoryError:
         code = fail("out of memory", 1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _MACHINE:
+        if heard:  # a library may swallow what it hears while it is imported, and fail at something else then
+            code = fail("interrupted", 1)
+        elif isinstance(error, OSError) and error.errno in _MACHINE:
             _mute()
             code = fail(f"{error.filename or 'standard output'}: {_MACHINE[error.errno]}", 1)
         else:
