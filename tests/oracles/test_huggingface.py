@@ -131,6 +131,23 @@ def test_our_models_are_exported_and_come_back(shape, tied, tmp_path):
     assert words.model_max_length == 96
 
 
+@pytest.mark.parametrize(
+    ("mine", "made", "right"),
+    [
+        ([0, 1], [0, 1], True),
+        ([0, 1], [0, 2], True),  # 1 and 2 are tied at the second place
+        ([0, 1], [1, 1], False),
+        ([0, 1], [0, 3], False),
+        ([0, 1], [0], False),
+        ([0], [0, 1], False),
+    ],
+)
+def test_greedy_texts_part_only_at_ties(mine, made, right):
+    """A model of six steps gave two tokens the same logit to the seventh digit, and its export was refused."""
+    logits = torch.tensor([[3.0, 1.0, 0.0, 0.0], [0.0, 2.0, 2.0 - 1e-5, 1.0]])
+    assert huggingface.as_probable(mine, made, logits) is right
+
+
 def test_an_export_whose_logits_differ_does_not_appear(tmp_path, monkeypatch):
     settings = LlamaSettings(layers=1, width=32, heads=4)
     made = model(settings, tokenizer().vocabulary)

@@ -21,7 +21,7 @@ from zhixing import pretrained
 from zhixing.console import warn
 from zhixing.decode.beam import BeamSearch, BeamSettings
 from zhixing.errors import MissingPackage, SettingError, UserError, ZhixingError
-from zhixing.export.huggingface import TEXTS, Exported, compare_tokens, quiet, refuse_above_tolerance
+from zhixing.export.huggingface import TEXTS, Exported, as_probable, compare_tokens, quiet, refuse_above_tolerance
 from zhixing.files import new_folder, write_json
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import EncoderDecoderModel
@@ -150,7 +150,15 @@ def _translations(
         text = target.decode(made.sequences[0], skip_special_tokens=True)
         if text == translator.target.decode(best.tokens):
             continue
-        if decode.beams == 1 or not abs(float(made.sequences_scores[0]) - best.score) <= NEAR:
+        if decode.beams > 1:
+            near = abs(float(made.sequences_scores[0]) - best.score) <= NEAR
+        else:
+            written = [token for token in made.sequences[0].tolist() if token not in (translator.marks.start, end, translator.target.pad)]
+            states = ours(
+                torch.tensor([row]), torch.tensor([[translator.marks.start, *best.tokens]]), torch.ones(1, len(row), dtype=torch.bool)
+            )
+            near = as_probable([*best.tokens, end], [*written, end], ours.head(states[0]))
+        if not near:
             raise ZhixingError(f"not exported: transformers translates {translator.source.decode(row)[:30]!r} otherwise")
     return [hypotheses[0].tokens for hypotheses in found]
 
