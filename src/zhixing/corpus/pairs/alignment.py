@@ -7,8 +7,9 @@
        score = mean over words f of  ln( 1/(l + 1) sum over e in partner and NULL of t(f|e) ) - ln p(f)
 
    A pair would vouch for itself, so the even pairs are scored by models of the odd ones, and the other way round.
-2. Boosted trees learn to tell the pairs from texts dealt at random, by both scores, how many words they are of, and how unusual the ratio
-   of lengths is. Their log-odds d(x) say how much likelier x is for a pair of this corpus than by chance.
+2. Boosted trees learn to tell the pairs from texts dealt at random, by both scores, how many words they are of, how unusual the ratio of
+   lengths is, and how many of the Latin words and numbers of either side stand in the other, too: names and code do, though they may occur
+   only once. The log-odds d(x) of the trees say how much likelier x is for a pair of this corpus than by chance.
 3. Some pairs of the corpus are wrong, a share e of them, which look as those dealt at random do: ln(exp d - e) is left for true ones
    (Elkan and Noto 2008, "Learning Classifiers from Only Positive and Unlabeled Data"). e is how often pairs look as the worse half of the
    random ones do.
@@ -23,6 +24,7 @@ found, by this or by another rule.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -68,7 +70,7 @@ def words(text: str) -> list[str]:
     found: list[str] = []
     for run in _WORD.findall(text.lower()[:400]):
         found += [run] if run.isascii() else rjieba.cut(run)
-    return found[:LONGEST]
+    return found
 
 
 def doubtful(pairs: Sequence[Pair]) -> NDArray[np.bool_] | None:
@@ -89,7 +91,9 @@ class _Corpus:
     """Both sides as numbers, and the models of their words."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.sides = [_numbered([words(getattr(pair, side)) for pair in pairs]) for side in ("source", "target")]
+        texts = [[words(getattr(pair, side)) for pair in pairs] for side in ("source", "target")]
+        self.sides = [_numbered([text[:LONGEST] for text in side]) for side in texts]
+        self.literals = [[frozenset(word for word in text if word.isascii()) for text in side] for side in texts]
         lengths = [np.log([weight(getattr(pair, side)) + SLACK for pair in pairs]) for side in ("source", "target")]
         self.lengths = lengths[0] + float(np.median(lengths[1] - lengths[0])), lengths[1]
         step = max(1, len(pairs) // (2 * MOST))
@@ -97,15 +101,22 @@ class _Corpus:
         self.models = [(_Model(*half), _Model(*half[::-1])) for half in halves]
 
     def seen(self, sources: Ids, targets: Ids) -> Numbers:
-        """What is seen of sources and targets by number, [N, 5], by models that have not learnt from the target."""
-        found = np.zeros((len(targets), 5))
+        """What is seen of sources and targets by number, [N, 7], by models that have not learnt from the target."""
+        found = np.zeros((len(targets), 7))
         for half, models in enumerate(self.models):
             mine = np.flatnonzero(targets % 2 != half)
             one, other = [self.sides[0][n] for n in sources[mine]], [self.sides[1][n] for n in targets[mine]]
             found[mine, 0], found[mine, 1] = models[0].scores(one, other), models[1].scores(other, one)
             found[mine, 2], found[mine, 3] = [len(text) for text in other], [len(text) for text in one]
         found[:, 4] = np.abs(self.lengths[1][targets] - self.lengths[0][sources])
+        literal = [(self.literals[0][source], self.literals[1][target]) for source, target in zip(sources, targets, strict=True)]
+        found[:, 5], found[:, 6] = [_shared(one, other) for one, other in literal], [_shared(other, one) for one, other in literal]
         return found
+
+
+def _shared(words: frozenset[str], others: frozenset[str]) -> float:
+    """The share of words that are among the others; not a number, which trees know how to take, where there is no word."""
+    return len(words & others) / len(words) if words else math.nan
 
 
 def _judge(corpus: _Corpus) -> tuple[Callable[[Numbers], Numbers], float]:
@@ -117,7 +128,7 @@ def _judge(corpus: _Corpus) -> tuple[Callable[[Numbers], Numbers], float]:
     pairs = corpus.seen(some, some)
     chance = corpus.seen(np.random.default_rng(0).permutation(count)[: len(some)], some)
     trees = HistGradientBoostingClassifier(
-        max_iter=60, max_leaf_nodes=16, min_samples_leaf=100, monotonic_cst=[1, 1, 0, 0, -1], early_stopping=False, random_state=0
+        max_iter=60, max_leaf_nodes=16, min_samples_leaf=100, monotonic_cst=[1, 1, 0, 0, -1, 1, 1], early_stopping=False, random_state=0
     )
     trees.fit(np.concatenate([pairs, chance]), np.repeat([1, 0], len(some)))
     bar = np.median(trees.decision_function(chance))

@@ -36,7 +36,8 @@ SLACK = 12.0
 """Added to both lengths before their ratio is taken: short texts vary more."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
-_LETTERS = re.compile(r"[^\W\d_]")
+_OTHERS = re.compile(r"[\W\d_]+")
+"""Everything but letters."""
 _SPACE = re.compile(r"\s+")
 
 _SCRIPTS = {
@@ -79,7 +80,7 @@ def usual_ratio(pairs: Iterable[Pair]) -> float:
 def fault(pair: Pair, languages: tuple[str, str], settings: PairSettings, usual: float) -> str | None:
     """The first fault of a pair that `settings` do not allow, as a key of `KINDS`; None if it has none."""
     source, target = pair.source.strip(), pair.target.strip()
-    letters = [_LETTERS.findall(side) for side in (source, target)]
+    letters = [_letters(side) for side in (source, target)]
     if not all(found or any(c.isalnum() for c in side) for found, side in zip(letters, (source, target), strict=True)):
         return "blank"
     same = _SPACE.sub(" ", source) == _SPACE.sub(" ", target)
@@ -102,13 +103,18 @@ def fault(pair: Pair, languages: tuple[str, str], settings: PairSettings, usual:
 
 def strange(text: str, own: re.Pattern[str]) -> bool:
     """Whether a text is not in its script: names, code and formulas stay in Latin letters, a sentence of four words does not."""
-    letters, latin = _LETTERS.findall(text), script("en")
+    letters, latin = _letters(text), script("en")
     if own.pattern == LATIN:
         return len(letters) >= 2 and _share(own, letters) < 0.1
-    if sum(own.match(letter) is not None for letter in letters) >= 2:  # code in Latin letters may stand around a few words
+    if len(own.findall(letters)) >= 2:  # code in Latin letters may stand around a few words
         return False
     return len(_WORDS.findall(text)) >= 4 if _share(latin, letters) > 0.5 else len(letters) >= 2
 
 
-def _share(pattern: re.Pattern[str], letters: list[str]) -> float:
-    return sum(pattern.match(letter) is not None for letter in letters) / max(1, len(letters))
+def _letters(text: str) -> str:
+    return _OTHERS.sub("", text)
+
+
+def _share(pattern: re.Pattern[str], letters: str) -> float:
+    """The share of letters that a pattern of one letter matches."""
+    return len(pattern.findall(letters)) / max(1, len(letters))

@@ -32,9 +32,6 @@ LEARNING: dict[str, Any] = {
     "model.norm": "pre",
     "model.dropout": 0.1,
     "optim.kind": "muon",
-    "optim.learning_rate": 0.01,
-    "optim.table_rate": 0.01,
-    "optim.vector_rate": 0.01,
     "optim.weight_decay": 0.05,
     "schedule.kind": "wsd",
     "schedule.cooldown": 0.5,
@@ -44,6 +41,8 @@ LEARNING: dict[str, Any] = {
     "train.compile": False,
 }
 """How a new translator learns, where the user says nothing else."""
+RATE, WIDTH = 0.005, 128
+"""Peak rate of all its parameters, measured at a width (see docs/decisions); wider models take smaller steps, as in `train.size`."""
 KNOWN: dict[str, Any] = {
     "optim.kind": "adamw",
     "optim.learning_rate": 1e-4,
@@ -315,6 +314,9 @@ def derive(
         left = wish.minutes * 60 * (1 - FINISH - made_share(wish, draft)) - (time.perf_counter() - began) - first
         steps = max(10, int(left / each))
         say(f"{each:.3g} s a step: {steps} steps, {steps / per_epoch:.1f} times through the pairs")
+    if not base.translates:
+        rate = round(RATE * (WIDTH / draft.model.width) ** 0.5, 5)
+        derived |= {f"optim.{name}": rate for name in ("learning_rate", "table_rate", "vector_rate")}
     epochs = steps / per_epoch
     if "model.dropout" not in wish.chosen and not base.translates:
         derived["model.dropout"] = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
