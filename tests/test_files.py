@@ -46,6 +46,20 @@ def test_a_folder_that_fails_midway_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_the_folders_above_only_those_stay_that_hold_something(tmp_path):
+    run = tmp_path / "runs" / "of" / "x"
+    with pytest.raises(RuntimeError), files.new_folder(run, "run"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError), files.parents(run):
+        (tmp_path / "runs" / "mine").write_text("dear")
+        raise RuntimeError
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "runs", tmp_path / "runs" / "mine"]
+    with files.new_folder(run, "run"):
+        pass
+    assert run.is_dir()
+
+
 def test_what_exists_is_never_replaced(tmp_path):
     (tmp_path / "mine").write_text("dear")
     (tmp_path / "full").mkdir()

@@ -134,6 +134,21 @@ def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
 
 
 @contextmanager
+def parents(path: Path) -> Iterator[None]:
+    """Make the folders above a path: a place that cannot be written is told at once. If the block fails, those that are empty go again."""
+    made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
+
+
+@contextmanager
 def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) -> Iterator[Path]:
     """Fill a folder that appears under `path` only when the block ends well, sealed with a manifest.
 
@@ -141,8 +156,7 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
     Raises `ArtifactError` when something other than an empty folder lies at `path`; nothing of the user's is ever replaced.
     """
     refuse_existing(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with parents(path), writing(path):
         _sweep(path)
         partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
         partial.mkdir()
@@ -169,10 +183,7 @@ def resumable_folder(
     refuse_existing(path)
     work = path.with_name(f".{path.name}.work")
     request = json.loads(dump_json(request))
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work.mkdir(exist_ok=True)
-    with sole_user(work), writing(path):
+    with parents(path), sole_user(_made(work)), writing(path):
         try:
             if not _asked_before(work, request):
                 _empty(work)
@@ -191,6 +202,12 @@ def resumable_folder(
                 raise Interrupted(f"interrupted; the same command goes on from what is done, which is kept in {work}") from None
             raise
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _made(folder: Path) -> Path:
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _asked_before(work: Path, request: Any) -> bool:
@@ -215,8 +232,7 @@ def together(folder: Path) -> Iterator[Path]:
 
     Yields the temporary folder to write them into.
     """
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with parents(folder), writing(folder):
         _sweep(folder)
         partial = folder.with_name(f".{folder.name}{_PARTIAL}{os.getpid()}")
         partial.mkdir()

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from zhixing.console import say
 from zhixing.errors import InputError, Interrupted, SettingError
-from zhixing.files import read_json, write_json, writing
+from zhixing.files import parents, read_json, write_json, writing
 
 
 class Lines:
@@ -52,8 +52,7 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
     if out.exists():
         raise SettingError("out", f"{out} exists already; choose another name or remove it")
     part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with parents(out), writing(out):
         before = _whole(part, note, request)
         if before:
             say(f"continuing behind the {before} {unit} that are done")

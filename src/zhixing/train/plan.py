@@ -120,12 +120,7 @@ def make(
     base: makes the model to start from, where there is one.
     """
     began = time.perf_counter()
-    if minutes is None and "train.steps" not in chosen:
-        minutes = 10.0
-    if minutes is not None and "train.steps" in chosen:
-        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
-    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
-        raise SettingError("minutes", f"must be a positive number, not {minutes}")
+    minutes = _asked(minutes, chosen)
     # The user's own mistakes first, before anything is measured.
     first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual_kind(chosen), **size.fitting_heads(chosen)})
     objectives.refuse_pairs(first.objective)
@@ -153,24 +148,8 @@ def make(
     rows_validated = max(1, min(draft.train.validate_tokens // draft.objective.context, held_out.samples.per_epoch))
     validation = rows_validated * trial.validation_seconds
     spent += time.perf_counter() - began
-    if minutes is None:
-        steps = draft.train.steps
-        derived |= {"train.validate_every": max(1, steps // 10), "train.save_every": max(1, min(steps, int(60 / trial.step_seconds)))}
-        total = spent + trial.first_seconds + steps * trial.step_seconds + 10 * validation
-        total /= 1 - FINISH
-    else:
-        total = minutes * 60
-        left = total * (1 - FINISH) - spent - trial.first_seconds
-        validations = int(max(2, min(20, SHARE_OF_VALIDATION * left / max(validation, 1e-9))))
-        steps = max(10, int((left - validations * validation) / trial.step_seconds))
-        total = max(total, spent + trial.first_seconds + steps * trial.step_seconds)
-        derived |= {
-            "train.steps": steps,
-            "train.validate_every": max(1, -(-steps // validations)),
-            "train.save_every": max(1, min(steps, int(60 / trial.step_seconds))),
-            "schedule.warmup": min(40, steps // 10),
-        }
-    recipe = resolve(Recipe, chosen, derived)
+    paced, total = _pace(minutes, draft.train.steps, trial, validation, spent)
+    recipe = resolve(Recipe, chosen, derived | paced)
     row, context = recipe.objective.row, recipe.objective.context
     batch = round(recipe.train.batch * row.tokens)
     weights = parameters(recipe.model, vocabulary, recipe.shape)
@@ -202,6 +181,39 @@ def make(
         settings=recipe.model_dump(),
     )
     return plan, recipe, tokenizer
+
+
+def _asked(minutes: float | None, chosen: Mapping[str, Any]) -> float | None:
+    """The minutes, 10 by default; None where steps say how long to train. Raises `SettingError` for both, and for minutes that are none."""
+    if minutes is None:
+        return None if "train.steps" in chosen else 10.0
+    if "train.steps" in chosen:
+        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise SettingError("minutes", f"must be a positive number, not {minutes}")
+    return minutes
+
+
+def _pace(minutes: float | None, steps: int, trial: Trial, validation: float, spent: float) -> tuple[dict[str, int], float]:
+    """How many steps there are, and how often is validated and saved in them, by dotted names; and the seconds that all of it takes.
+
+    validation: seconds of one. spent: seconds that are gone. steps: as many as there are where no minutes are given.
+    """
+    save_every = int(60 / trial.step_seconds)
+    begun = spent + trial.first_seconds
+    if minutes is None:
+        pace = {"train.validate_every": max(1, steps // 10), "train.save_every": max(1, min(steps, save_every))}
+        return pace, (begun + steps * trial.step_seconds + 10 * validation) / (1 - FINISH)
+    left = minutes * 60 * (1 - FINISH) - begun
+    validations = int(max(2, min(20, SHARE_OF_VALIDATION * left / max(validation, 1e-9))))
+    steps = max(10, int((left - validations * validation) / trial.step_seconds))
+    pace = {
+        "train.steps": steps,
+        "train.validate_every": max(1, -(-steps // validations)),
+        "train.save_every": max(1, min(steps, save_every)),
+        "schedule.warmup": min(40, steps // 10),
+    }
+    return pace, max(minutes * 60, begun + steps * trial.step_seconds)
 
 
 def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, writing
+from zhixing.files import MANIFEST, new_folder, parents, read_json, sha256, sole_user, write_json
 from zhixing.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def pretrain(
         "vectors": None if vectors is None else Path(vectors).resolve(),
     }
     if not is_begun(out):
-        _create(data, out, minutes, bases, device, chosen, began)
+        with parents(out):
+            _create(data, out, minutes, bases, device, chosen, began)
     with sole_user(out):
         return _run(data, out, bases, device, chosen, began)
 
@@ -123,8 +124,6 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
     from zhixing.start import start
     from zhixing.train.plan import make
 
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(device)
     begun = start(bases_of(bases), data, chosen)
     if (vectors := bases["vectors"]) is not None:

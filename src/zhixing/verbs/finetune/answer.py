@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import new_folder, read_json, sole_user, write_json, write_json_lines, writing
+from zhixing.files import new_folder, parents, read_json, sole_user, write_json, write_json_lines
 from zhixing.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.derive import PRETRAINED
@@ -166,7 +166,8 @@ def _run(wish: Wish) -> AnswerRunResult:
     begun = is_begun(out)
     material = gather_questions(wish.data, wish.valid, _draft(wish).data)
     if not begun:
-        _create(wish, material)
+        with parents(out):
+            _create(wish, material)
     with sole_user(out):
         return _train(wish, material, began)
 
@@ -185,8 +186,6 @@ def _create(wish: Wish, material: Material) -> None:
     from zhixing.tasks.answer.recipe import AnswerRecipe
 
     out = wish.out
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(wish.device)
     start = _start(wish, material)
     draft = _draft(wish, start.settings)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, warn
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, new_folder, read_json, sha256, sole_user, write_json, write_json_lines, writing
+from zhixing.files import MANIFEST, new_folder, parents, read_json, sha256, sole_user, write_json, write_json_lines
 from zhixing.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
 
@@ -171,7 +171,8 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
     material = material or materials(wish)
     metric = _metric(wish.metric, material)
     if not begun:
-        _create(wish, material, metric)
+        with parents(out):
+            _create(wish, material, metric)
     with sole_user(out):
         return _train(wish, material, metric, began)
 
@@ -212,8 +213,6 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
     from zhixing.verbs.finetune.derive import derive
 
     out = wish.out
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     target = devices.pick(wish.device)
     start = _start(wish, material)
     derived = derive(wish, start, material, target)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, several
 from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
-from zhixing.files import read_json, sole_user, write_json
+from zhixing.files import parents, read_json, sole_user, write_json
 from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs
@@ -136,7 +136,8 @@ def translate(
     )  # fmt: skip
     check(wish)
     if not is_begun(out):
-        create(wish, began)
+        with parents(out):
+            create(wish, began)
     with sole_user(out):
         return _train(wish, began)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zhixing.config import resolve
 from zhixing.console import say, warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import new_folder, write_json, write_json_lines, writing
+from zhixing.files import new_folder, write_json, write_json_lines
 from zhixing.run_folder import refuse_two_lengths, write_record
 
 if TYPE_CHECKING:
@@ -227,8 +227,6 @@ def create(wish: Wish, began: float) -> None:
         "made": asked(wish),
         "models": helpers,
     }
-    with writing(wish.out):
-        wish.out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(wish.out, "run", extra={"task": "translate"}) as folder:
         source.save(folder / SOURCE_TOKENIZER)
         target.save(folder / TARGET_TOKENIZER)
