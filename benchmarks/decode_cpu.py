@@ -209,7 +209,7 @@ def main() -> None:
         "model": options.model or f"random Marian {LAYERS[0]}+{LAYERS[1]} x {WIDTH}, vocabulary {VOCABULARY}",
         "source tokens": sum(map(len, sources)),
         "target tokens": tokens,
-        "rows steady": not search.fixed,
+        "rows of a grain": search.rows,
         "threads": torch.get_num_threads(),
         "seconds": {name: round(value, 2) for name, value in middle.items()},
         "tokens/s": {name: round(tokens / value, 1) for name, value in middle.items()},

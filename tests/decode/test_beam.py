@@ -8,8 +8,9 @@ import pytest
 import torch
 from pairs import END, FIRST, PAD, VOCABULARY, sentences, translation, translator
 
+from zhixing.decode import groups as groups_module
 from zhixing.decode.beam import BeamSearch, BeamSettings, greatest
-from zhixing.decode.groups import groups, room, steady
+from zhixing.decode.groups import grain, groups, room, steady
 from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.models import CNNSettings, MarianSettings, RNNSettings, build
 
@@ -131,7 +132,7 @@ def test_where_products_are_not_steady_batches_have_one_size(monkeypatch):
     sources = sentences(60, seed=4)
     expected = search(BeamSettings(tokens=20))(sources)
     fixed = search(BeamSettings(tokens=20))
-    assert fixed.fixed is not steady(translator())
+    assert fixed.fixed is (steady(translator()) == 0)
     fixed.fixed = True
     rows = []
     decode = fixed.model.decoder.forward
@@ -139,6 +140,29 @@ def test_where_products_are_not_steady_batches_have_one_size(monkeypatch):
     found = fixed(sources)
     assert set(rows) == {16 * 4}
     assert [f[0].tokens for f in found] == [e[0].tokens for e in expected]
+
+
+@pytest.mark.parametrize("least", [4, 8, 16, 0])
+def test_a_grain_has_as_few_rows_as_products_allow(monkeypatch, least):
+    linear = torch.nn.functional.linear
+
+    def moody(x, matrix):
+        """Sums in another order where rows are not a multiple of `least`; for 0, where there are more than 16."""
+        out = linear(x.double(), matrix.double())
+        return out + 1e-9 if (len(x) % least if least else len(x) > 16) else out
+
+    model = torch.nn.Linear(40, 30)
+    monkeypatch.setattr(torch.nn.functional, "linear", moody)
+    groups_module._steady.cache_clear()
+    assert steady(model) == least
+    groups_module._steady.cache_clear()
+
+
+@pytest.mark.parametrize(("beams", "rows", "sentences"), [(4, 4, 1), (5, 4, 4), (6, 4, 2), (1, 16, 16), (4, 16, 4), (16, 16, 2), (3, 8, 8)])
+def test_a_grain_is_of_whole_sentences(beams, rows, sentences):
+    assert grain(beams, rows) == sentences
+    assert beams * sentences % rows == 0
+    assert 8 * sentences % rows == 0
 
 
 def test_groups_are_a_matter_of_each_sentence_alone():

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from zhixing.config import Settings
-from zhixing.decode.groups import Group, filled, grain, groups, steady
+from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
 from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.models.shapes import Stepped
 
@@ -103,7 +103,8 @@ class BeamSearch:
         if settings.best > settings.beams:
             raise SettingError("best", f"= {settings.best} hypotheses need as many beams, not {settings.beams}")
         self.model, self.settings, self.begin, self.end, self.pad, self.constrain = model, settings, begin, end, pad, constrain
-        self.fixed = not steady(model)
+        self.rows = steady(model)
+        self.fixed = not self.rows
 
     @torch.no_grad()
     def __call__(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
@@ -111,7 +112,7 @@ class BeamSearch:
         if empty := [place for place, source in enumerate(sources) if not len(source)]:
             raise InputError(f"sentence {empty[0] + 1}", "is empty: it has no tokens, not even an end mark")
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        size = grain(self.settings.beams)
+        size = grain(self.settings.beams, self.rows or GRAIN)
         device = self.model.device
         for group in groups(sources, self.settings.batch, size, self.pad, device, fixed=self.fixed):
             for sentence, hypotheses in _Search(self, group, size).run():

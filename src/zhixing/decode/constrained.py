@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from zhixing.decode.beam import BeamSettings, Hypothesis, forbid_repeats, greatest
-from zhixing.decode.groups import Group, filled, grain, groups, steady
+from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
 from zhixing.errors import ZhixingError
 from zhixing.models.shapes import Stepped
 
@@ -64,7 +64,8 @@ class ConstrainedSearch:
 
     def __init__(self, model: Stepped, settings: BeamSettings, *, begin: int, end: int, pad: int, spelled: Sequence[bytes]) -> None:
         self.model, self.settings, self.begin, self.end, self.pad, self.spelled = model, settings, begin, end, pad, spelled
-        self.fixed = not steady(model)
+        self.rows = steady(model)
+        self.fixed = not self.rows
 
     @torch.no_grad()
     def __call__(
@@ -82,7 +83,7 @@ class ConstrainedSearch:
             beams = max(self.settings.beams, min(MOST, 1 + sum(len(phrase.ways[0]) for phrase in one)))
             alike.setdefault(beams, []).append(place)
         for beams, places in sorted(alike.items()):
-            size, device = grain(beams), self.model.device
+            size, device = grain(beams, self.rows or GRAIN), self.model.device
             chosen = [sources[place] for place in places]
             for group in groups(chosen, self.settings.batch, size, self.pad, device, fixed=self.fixed):
                 own = [places[sentence] for sentence in group.sentences]

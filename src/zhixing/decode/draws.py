@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zhixing.decode.beam import Hypothesis
-from zhixing.decode.groups import Group, filled, grain, groups, steady
+from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
 from zhixing.decode.sample import SampleSettings, draw, penalise
 from zhixing.errors import ZhixingError
 from zhixing.models.shapes import Stepped
@@ -39,7 +39,8 @@ def draws(
     output begins with. limit: tokens of an output at most, for a source of such a padded length; at most `settings.tokens` in any case.
     """
     found: list[list[Hypothesis]] = [[] for _ in sources]
-    size, fixed = grain(count), not steady(model)
+    of_grain = steady(model)
+    size, fixed = grain(count, of_grain or GRAIN), not of_grain
     for group in groups(sources, batch, size, pad, model.device, fixed=fixed):
         seeds = [f"{settings.seed}/{list(sources[sentence])}/{number}" for sentence in group.sentences for number in range(count)]
         tokens = settings.tokens if limit is None else min(settings.tokens, limit(group.source.shape[1]))

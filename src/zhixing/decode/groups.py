@@ -5,9 +5,9 @@ whatever its batch mates are when every sum over it is made over a shape that de
 
 1. A sentence is padded to a length that follows from its own (`room`), and shares a batch only with sentences of the same padded length.
 2. The number of rows is the one thing that varies. Matrix products must therefore sum the products of a row in the same order for any
-   number of rows. MKL does, from four rows on and in multiples of four: batches are filled up with idle rows to multiples of `GRAIN`.
-   That is not taken on trust: `steady` multiplies matrices of the model's shapes and compares bits.
-3. Where it does not hold (another library, another processor), batches have one fixed number of rows: all shapes are always the same.
+   number of rows. MKL does, from four rows on and in multiples of four: batches are filled up with idle rows to whole grains. How many rows
+   a grain must have is not taken on trust: `steady` multiplies matrices of the model's shapes and compares bits.
+3. Where no grain will do (another library, another processor), batches have one fixed number of rows: all shapes are always the same.
 
 All else that a Transformer does with a row (norms, attention, softmax, the search) is done row by row. So its translations have the same
 bits on CPUs in fp32. Recurrent encoders run the tokens of all rows packed: their scores differ in the last bits. On other devices equal
@@ -26,8 +26,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-GRAIN = 16
-"""Rows of a matrix product come in multiples of this many."""
+GRAINS = (4, 8, 16)
+"""Numbers of rows that are tried; those of a matrix product come in multiples of the least that holds."""
+GRAIN = GRAINS[-1]
 FIXED = 16
 """Sentences of a batch where their number must not vary."""
 TOKENS = 8192
@@ -76,12 +77,12 @@ def filled(count: int, grain: int) -> int:
     return -(-count // grain) * grain
 
 
-def grain(rows_each: int) -> int:
+def grain(rows_each: int, rows: int) -> int:
     """Of how many sentences the number must be a multiple, so that with `rows_each` rows a sentence all matrix products have whole grains.
 
-    The padded lengths are multiples of 8: with an even number of sentences the encoder's rows are whole grains too.
+    rows: of a grain. The padded lengths are multiples of 8: the encoder's rows are whole grains, too.
     """
-    return max(2, GRAIN // math.gcd(rows_each, GRAIN))
+    return max(rows // math.gcd(rows, 8), rows // math.gcd(rows_each, rows))
 
 
 @runtime_checkable
@@ -89,28 +90,34 @@ class Measured(Protocol):
     """A model of another engine, which has to find out by itself."""
 
     def steady(self) -> bool:
-        """Whether a row's numbers have the same bits in whole grains of any number of rows."""
+        """Whether a row's numbers have the same bits in grains of `GRAIN` rows, however many there are."""
         ...
 
 
-def steady(model: object, extra: Iterable[Tensor] = ()) -> bool:
-    """Whether products with matrices of the model's shapes sum a row in the same order whatever the number of rows (on the CPU)."""
+def steady(model: object, extra: Iterable[Tensor] = ()) -> int:
+    """Of how many rows a grain must be so that products with matrices of the model's shapes sum a row in the same order whatever the number
+    of grains (on the CPU); 0: of none that is tried.
+    """
     if isinstance(model, Measured):
-        return model.steady()
+        return GRAIN if model.steady() else 0
     assert isinstance(model, nn.Module)
     matrices = [*(p for p in model.parameters() if p.ndim == 2), *extra]
     shapes = {(m.shape[0], m.shape[1], m.dtype) for m in matrices if m.device.type == "cpu"}
-    return all(_steady(*shape, torch.get_num_threads()) for shape in sorted(shapes, key=str))
+    found = [_steady(*shape, torch.get_num_threads()) for shape in sorted(shapes, key=str)]
+    return max(found, default=GRAINS[0]) if all(found) else 0
 
 
 @lru_cache(maxsize=256)
-def _steady(rows: int, columns: int, number: torch.dtype, threads: int) -> bool:
+def _steady(rows: int, columns: int, number: torch.dtype, threads: int) -> int:
     generator = torch.Generator().manual_seed(rows * 31 + columns)
     matrix = torch.randn(min(rows, 4096), columns, generator=generator).to(number)
     x = torch.randn(16 * GRAIN, columns, generator=generator).to(number)
-    alone = torch.cat([F.linear(part, matrix) for part in torch.split(x, GRAIN)])
     shuffled = torch.randperm(len(x), generator=generator)
-    counts = [GRAIN * n for n in (1, 2, 3, 4, 6, 9, 16)]
-    return all(torch.equal(F.linear(x[:n], matrix), alone[:n]) for n in counts) and torch.equal(
-        F.linear(x[shuffled], matrix), alone[shuffled]
-    )
+    for size in GRAINS:
+        alone = torch.cat([F.linear(part, matrix) for part in torch.split(x, size)])
+        counts = {size * n for n in (*range(1, 12), 13, 16)} | {GRAIN * n for n in (6, 9, 12, 16)}
+        if all(torch.equal(F.linear(x[:n], matrix), alone[:n]) for n in counts) and torch.equal(
+            F.linear(x[shuffled], matrix), alone[shuffled]
+        ):
+            return size
+    return 0

@@ -209,10 +209,16 @@ TABLE = 1 << 23
 
 def _crossed(sources: list[Ids], targets: list[Ids]) -> tuple[Ids, Ids, Ids]:
     """Each word of a target beside each word of its source and NULL: the giver, the given, and which word of all targets it is."""
-    longest = [len(one) + 1 for one in sources], [len(other) for other in targets]
-    givers = np.concatenate([np.tile(np.append(one, 0), len(other)) for one, other in zip(sources, targets, strict=True)])
-    given = np.concatenate([np.repeat(other, len(one) + 1) for one, other in zip(sources, targets, strict=True)])
-    return givers, given, np.repeat(np.arange(sum(longest[1])), np.repeat(*longest))
+    lengths = np.array([len(text) for text in targets], np.int64)
+    width = np.repeat([len(text) + 1 for text in sources], lengths).astype(np.int64)  # givers of each word of the targets
+    words = np.concatenate([part for text in sources for part in (text, _NULL)])
+    begin = np.repeat(np.cumsum([0, *(len(text) + 1 for text in sources[:-1])]), lengths)  # where the givers of each word begin
+    group = np.repeat(np.arange(len(width)), width)
+    place = np.arange(len(group)) - np.repeat(np.cumsum(width) - width, width)  # among the givers of the same word
+    return words[begin[group] + place], np.concatenate(targets)[group], group
+
+
+_NULL = np.zeros(1, np.int64)
 
 
 def _place(givers: Ids, given: Ids) -> Ids:

@@ -61,8 +61,11 @@ class _Side:
         best, of = np.zeros(len(texts)), np.full(len(texts), -1, np.int64)
         rows = np.repeat(np.arange(len(texts)), np.diff(common.indptr))
         similarity = common.data / (sizes[rows] + self._sizes[common.indices] - common.data)
-        order = np.argsort(similarity, kind="stable")
-        best[rows[order]], of[rows[order]] = similarity[order], common.indices[order]  # the greatest is written last
+        some = np.flatnonzero(np.diff(common.indptr))
+        if len(some):
+            best[some] = np.maximum.reduceat(similarity, common.indptr[some])
+        greatest = similarity == best[rows]
+        of[rows[greatest]] = common.indices[greatest]
         return best, of
 
 
