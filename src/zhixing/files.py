@@ -136,8 +136,8 @@ def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
 @contextmanager
 def parents(path: Path) -> Iterator[None]:
     """Make the folders above a path: a place that cannot be written is told at once. If the block fails, those that are empty go again."""
-    made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     with writing(path):
+        made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield

@@ -132,8 +132,8 @@ def test_where_products_are_not_steady_batches_have_one_size(monkeypatch):
     sources = sentences(60, seed=4)
     expected = search(BeamSettings(tokens=20))(sources)
     fixed = search(BeamSettings(tokens=20))
-    assert fixed.fixed is (steady(translator()) == 0)
-    fixed.fixed = True
+    assert fixed.rows == steady(translator())
+    fixed.rows = 0
     rows = []
     decode = fixed.model.decoder.forward
     monkeypatch.setattr(fixed.model.decoder, "forward", lambda ids, *rest, **more: (rows.append(len(ids)), decode(ids, *rest, **more))[1])
@@ -168,7 +168,7 @@ def test_a_grain_is_of_whole_sentences(beams, rows, sentences):
 def test_groups_are_a_matter_of_each_sentence_alone():
     sources = sentences(300, longest=100)
     seen = []
-    for group in groups(sources, 16, 4, PAD, torch.device("cpu"), fixed=False):
+    for group in groups(sources, 16, 4, PAD, torch.device("cpu")):
         assert len(group.sentences) <= 16
         assert len(group.source) % 4 == 0
         for row, place in enumerate(group.sentences):
@@ -180,7 +180,7 @@ def test_groups_are_a_matter_of_each_sentence_alone():
 
 
 def test_long_sentences_come_in_smaller_batches():
-    sizes = {g.source.shape for g in groups([[5] * 1000] * 20, 64, 4, PAD, torch.device("cpu"), fixed=False)}
+    sizes = {g.source.shape for g in groups([[5] * 1000] * 20, 64, 4, PAD, torch.device("cpu"))}
     assert sizes == {(8, 1024), (4, 1024)}
 
 

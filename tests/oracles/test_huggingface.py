@@ -148,6 +148,23 @@ def test_greedy_texts_part_only_at_ties(mine, made, right):
     assert huggingface.as_probable(mine, made, logits) is right
 
 
+def test_an_export_appears_where_rounding_chooses_between_tokens(tmp_path, monkeypatch):
+    made = model(LlamaSettings(layers=1, width=32, heads=4, tied=False), tokenizer().vocabulary)
+    with torch.no_grad():
+        made.head.matrix.zero_()  # every token is as probable as every other, and the last digit of theirs decides
+    write, moved = pretrained.llama.write, []
+
+    def rounded(*parts):
+        weights = write(*parts)
+        moved.append(torch.randn(weights["lm_head.weight"].shape, generator=torch.Generator().manual_seed(0)) * 1e-6)
+        return weights | {"lm_head.weight": moved[-1]}
+
+    monkeypatch.setattr(pretrained.llama, "write", rounded)
+    done = huggingface.write(tmp_path / "out", made, tokenizer(), 64, settings=made.settings)
+    assert moved
+    assert 0 < done.difference < 1e-4
+
+
 def test_an_export_whose_logits_differ_does_not_appear(tmp_path, monkeypatch):
     settings = LlamaSettings(layers=1, width=32, heads=4)
     made = model(settings, tokenizer().vocabulary)

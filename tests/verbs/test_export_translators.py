@@ -1,11 +1,14 @@
 """Translators in other programs' formats: what is exported says the same there, or as well, or is not exported."""
 
 import pytest
+import torch
 import translators
 
 import zhixing as zx
 from zhixing.errors import ArtifactError, SettingError, UserError, ZhixingError
+from zhixing.export import pairs
 from zhixing.models import MarianSettings, RNNSettings
+from zhixing.pretrained import marian
 
 SMALL = {"encoder_layers": 1, "decoder_layers": 1, "width": 48, "heads": 4, "hidden": 64}
 SOURCES = ["red cat", "one two 37 tea", "blue"]
@@ -46,6 +49,26 @@ def test_transformers_says_the_same(run):
     target = transformers.AutoTokenizer.from_pretrained(result.folder)
     rows = source(SOURCES, return_tensors="pt", padding=True, return_token_type_ids=False)
     assert target.batch_decode(model.generate(**rows), skip_special_tokens=True) == said(run)
+
+
+def test_greedy_translations_may_part_where_rounding_chooses(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    run = translators.write(tmp_path / "run", steps=0)
+    translator = zx.Translator.open(run)
+    translator.recipe = translator.recipe.model_copy(update={"decode": translator.recipe.decode.model_copy(update={"beams": 1})})
+    for matrix in (translator.model.head.matrix, translator.model.head.bias):
+        matrix.data.zero_()  # every token is as probable as every other
+    write, size = marian.write, len(translator.model.head.bias)
+
+    def moved(by):
+        return lambda *parts: write(*parts) | {"final_logits_bias": torch.zeros(1, size).index_fill(1, torch.tensor(size // 2), by)}
+
+    monkeypatch.setattr(marian, "write", moved(1e-5))  # theirs writes that one
+    assert pairs.write(tmp_path / "near", run, translator).difference > 0
+    translator.model.head.bias.data[-1] = 0.1  # no longer a tie
+    with pytest.raises(ZhixingError, match=r"transformers translates .* otherwise"):
+        pairs.write(tmp_path / "far", run, translator)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["near", "run"]
 
 
 def test_ctranslate2_says_the_same_with_the_same_numbers(run, exported):

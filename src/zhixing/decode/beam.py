@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from zhixing.config import Settings
-from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
+from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.errors import InputError, SettingError, ZhixingError
 from zhixing.models.shapes import Stepped
 
@@ -104,7 +104,6 @@ class BeamSearch:
             raise SettingError("best", f"= {settings.best} hypotheses need as many beams, not {settings.beams}")
         self.model, self.settings, self.begin, self.end, self.pad, self.constrain = model, settings, begin, end, pad, constrain
         self.rows = steady(model)
-        self.fixed = not self.rows
 
     @torch.no_grad()
     def __call__(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
@@ -112,9 +111,9 @@ class BeamSearch:
         if empty := [place for place, source in enumerate(sources) if not len(source)]:
             raise InputError(f"sentence {empty[0] + 1}", "is empty: it has no tokens, not even an end mark")
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        size = grain(self.settings.beams, self.rows or GRAIN)
+        size = grain(self.settings.beams, self.rows)
         device = self.model.device
-        for group in groups(sources, self.settings.batch, size, self.pad, device, fixed=self.fixed):
+        for group in groups(sources, self.settings.batch, size, self.pad, device):
             for sentence, hypotheses in _Search(self, group, size).run():
                 found[sentence] = hypotheses
         return found
@@ -219,7 +218,7 @@ class _Search:
         """Put the chosen beams into their rows, drop done sentences when whole grains of rows get free, and return the newest tokens."""
         beams = self.settings.beams
         left = [row for row, going in enumerate(self.going) if going]
-        size = len(self.going) if self.search.fixed else filled(len(left), self.size)
+        size = filled(len(left), self.size) if self.size else len(self.going)
         source = torch.arange(len(beam), device=self.device)[:, None] * beams + beam  # the row that a beam goes on from
         kept: Tensor | None = None
         if size < len(self.going):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from zhixing.decode.beam import BeamSettings, Hypothesis, forbid_repeats, greatest
-from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
+from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.errors import ZhixingError
 from zhixing.models.shapes import Stepped
 
@@ -65,7 +65,6 @@ class ConstrainedSearch:
     def __init__(self, model: Stepped, settings: BeamSettings, *, begin: int, end: int, pad: int, spelled: Sequence[bytes]) -> None:
         self.model, self.settings, self.begin, self.end, self.pad, self.spelled = model, settings, begin, end, pad, spelled
         self.rows = steady(model)
-        self.fixed = not self.rows
 
     @torch.no_grad()
     def __call__(
@@ -83,9 +82,9 @@ class ConstrainedSearch:
             beams = max(self.settings.beams, min(MOST, 1 + sum(len(phrase.ways[0]) for phrase in one)))
             alike.setdefault(beams, []).append(place)
         for beams, places in sorted(alike.items()):
-            size, device = grain(beams, self.rows or GRAIN), self.model.device
+            size, device = grain(beams, self.rows), self.model.device
             chosen = [sources[place] for place in places]
-            for group in groups(chosen, self.settings.batch, size, self.pad, device, fixed=self.fixed):
+            for group in groups(chosen, self.settings.batch, size, self.pad, device):
                 own = [places[sentence] for sentence in group.sentences]
                 searches = [
                     _Sentence(self, phrases[place], beams, lengths[place], self.settings.limit(group.source.shape[1])) for place in own
@@ -110,7 +109,7 @@ class ConstrainedSearch:
             left = [place for place, search in enumerate(order) if search is not None and not search.done]
             if not left:
                 return
-            count = len(order) if self.fixed else filled(len(left), size)
+            count = filled(len(left), size) if size else len(order)
             shrinks = count < len(order)
             kept = (left + [place for place in range(len(order)) if place not in set(left)])[:count] if shrinks else list(range(count))
             index, tokens = [], []

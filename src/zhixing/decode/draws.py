@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zhixing.decode.beam import Hypothesis
-from zhixing.decode.groups import GRAIN, Group, filled, grain, groups, steady
+from zhixing.decode.groups import Group, filled, grain, groups, steady
 from zhixing.decode.sample import SampleSettings, draw, penalise
 from zhixing.errors import ZhixingError
 from zhixing.models.shapes import Stepped
@@ -39,14 +39,11 @@ def draws(
     output begins with. limit: tokens of an output at most, for a source of such a padded length; at most `settings.tokens` in any case.
     """
     found: list[list[Hypothesis]] = [[] for _ in sources]
-    of_grain = steady(model)
-    size, fixed = grain(count, of_grain or GRAIN), not of_grain
-    for group in groups(sources, batch, size, pad, model.device, fixed=fixed):
+    size = grain(count, steady(model))
+    for group in groups(sources, batch, size, pad, model.device):
         seeds = [f"{settings.seed}/{list(sources[sentence])}/{number}" for sentence in group.sentences for number in range(count)]
         tokens = settings.tokens if limit is None else min(settings.tokens, limit(group.source.shape[1]))
-        rows = _draw(
-            model, group, settings.model_copy(update={"tokens": tokens}), count, size, fixed, seeds, begin, end, list(banned), first
-        )
+        rows = _draw(model, group, settings.model_copy(update={"tokens": tokens}), count, size, seeds, begin, end, list(banned), first)
         for place, sentence in enumerate(group.sentences):
             found[sentence] = rows[place * count : (place + 1) * count]
     return found
@@ -58,7 +55,6 @@ def _draw(
     settings: SampleSettings,
     count: int,
     size: int,
-    fixed: bool,
     seeds: list[str],
     begin: int,
     end: int,
@@ -102,7 +98,7 @@ def _draw(
         if not alive:
             break
         newest = torch.tensor(chosen, device=device)[:, None]
-        keep = len(places) if fixed else filled(len(alive), size)
+        keep = filled(len(alive), size) if size else len(places)
         if keep < len(places):
             kept = (alive + [n for n in range(len(places)) if n not in set(alive)])[:keep]
             index = torch.tensor([n * count + number for n in kept for number in range(count)], device=device)

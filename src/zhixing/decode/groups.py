@@ -53,18 +53,18 @@ def room(length: int) -> int:
     return max(step, -(-length // step) * step)
 
 
-def groups(sources: Sequence[Sequence[int]], batch: int, grain: int, pad: int, device: torch.device, *, fixed: bool) -> Iterator[Group]:
-    """Batches of up to `batch` sentences of one padded length, shortest first, filled up to a multiple of `grain` (`fixed`: to `FIXED`)."""
+def groups(sources: Sequence[Sequence[int]], batch: int, grain: int, pad: int, device: torch.device) -> Iterator[Group]:
+    """Batches of up to `batch` sentences of one padded length, shortest first, filled up to a multiple of `grain` (0: to `FIXED`)."""
     order = sorted(range(len(sources)), key=lambda place: (room(len(sources[place])), len(sources[place])))
     start = 0
     while start < len(order):
         width = room(len(sources[order[start]]))
-        most = FIXED if fixed else filled(max(1, min(batch, TOKENS // width)), grain)
+        most = filled(max(1, min(batch, TOKENS // width)), grain) if grain else FIXED
         end = start
         while end < len(order) and end - start < most and room(len(sources[order[end]])) == width:
             end += 1
         places = order[start:end]
-        rows = FIXED if fixed else filled(len(places), grain)
+        rows = filled(len(places), grain) if grain else FIXED
         texts = [sources[place] for place in places] + [sources[places[0]]] * (rows - len(places))
         ids = torch.tensor([[*text, *[pad] * (width - len(text))] for text in texts], device=device)
         lengths = torch.tensor([len(text) for text in texts], device=device)
@@ -80,7 +80,7 @@ def filled(count: int, grain: int) -> int:
 def grain(rows_each: int, rows: int) -> int:
     """Of how many sentences the number must be a multiple, so that with `rows_each` rows a sentence all matrix products have whole grains.
 
-    rows: of a grain. The padded lengths are multiples of 8: the encoder's rows are whole grains, too.
+    rows: of a grain; 0, where there is none, gives 0. The padded lengths are multiples of 8: the encoder's rows are whole grains, too.
     """
     return max(rows // math.gcd(rows, 8), rows // math.gcd(rows_each, rows))
 

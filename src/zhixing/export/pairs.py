@@ -157,7 +157,7 @@ def _translations(
             states = ours(
                 torch.tensor([row]), torch.tensor([[translator.marks.start, *best.tokens]]), torch.ones(1, len(row), dtype=torch.bool)
             )
-            near = as_probable([*best.tokens, end], [*written, end], ours.head(states[0]))
+            near = written != best.tokens and as_probable([*best.tokens, end], [*written, end], ours.head(states[0]))
         if not near:
             raise ZhixingError(f"not exported: transformers translates {translator.source.decode(row)[:30]!r} otherwise")
     return [hypotheses[0].tokens for hypotheses in found]

@@ -17,8 +17,8 @@
    target stands: none, up to two in either direction, or nowhere. A pair is doubtful when, all lines before and behind it considered
    (forward-backward; Rabiner 1989, "A Tutorial on Hidden Markov Models"), it is not probable enough that its target's source is its own.
 
-Measured (benchmarks/pairs.py, 10,000 pairs each, runs of six slipped lines): of what is called doubtful, 0.76 was planted in Tatoeba and
-0.98 in the Python documentation, the rest being right translations as far as they were looked at; 0.96 and 0.94 of the slipped lines are
+Measured (benchmarks/pairs.py, 10,000 pairs each, runs of six slipped lines): of what is called doubtful, 0.75 was planted in Tatoeba and
+all in the Python documentation, the rest being right translations as far as they were looked at; 0.96 of the slipped lines of either are
 found, by this or by another rule.
 """
 

@@ -50,7 +50,7 @@ def attention(
         alike.setdefault(room(len(target) + 1), []).append(place)
     device = model.head.matrix.device
     for width, places in alike.items():
-        for group in groups([sources[place] for place in places], batch, 2, pad, device, fixed=False):
+        for group in groups([sources[place] for place in places], batch, 2, pad, device):
             own = [places[sentence] for sentence in group.sentences]
             texts = [targets[place] for place in own] + [targets[own[0]]] * (len(group.source) - len(own))
             ids = torch.tensor([[begin, *text] + [begin] * (width - len(text) - 1) for text in texts], device=device)
