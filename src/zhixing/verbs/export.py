@@ -27,12 +27,12 @@ class ExportResult(Result):
     tokens: int
     """Tokens that were compared."""
     same: str | None
-    """What else was found the same: greedy continuations, translations."""
+    """What else was found the same, or as probable where rounding chooses: greedy continuations, translations."""
 
     def lines(self) -> Iterator[str]:
         """Where it is and how near it comes."""
         yield f"{self.folder}: {self.family}, {human_bytes(self.bytes)}"
-        same = f"; {self.same} are the same" if self.same else ""
+        same = f"; {self.same} are the same or as probable" if self.same else ""
         yield f"logits differ by at most {self.difference:.1e} over {self.tokens} tokens{same}"
 
 
