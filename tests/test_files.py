@@ -169,6 +169,15 @@ def test_refusals_of_the_system_become_one_line(number, kind, says):
     assert str(caught.value).startswith("runs/lm: ")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_place_without_folders_is_named_as_it_was_asked_for():
+    with (
+        pytest.raises(ZhixingError, match=r"^/proc/o: writing failed"),
+        files.resumable_folder(Path("/proc/o"), "data", {}, lambda _: True),
+    ):
+        pass
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_while_filling_a_folder(tmp_path):
     with pytest.raises(ZhixingError, match="disk is full"), files.new_folder(tmp_path / "x", "data"), open("/dev/full", "w") as file:

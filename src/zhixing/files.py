@@ -183,7 +183,7 @@ def resumable_folder(
     refuse_existing(path)
     work = path.with_name(f".{path.name}.work")
     request = json.loads(dump_json(request))
-    with parents(path), sole_user(_made(work)), writing(path):
+    with parents(path), sole_user(_made(work, path)), writing(path):
         try:
             if not _asked_before(work, request):
                 _empty(work)
@@ -204,10 +204,10 @@ def resumable_folder(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _made(folder: Path) -> Path:
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-    return folder
+def _made(work: Path, path: Path) -> Path:
+    with writing(path):  # what the user has named, not what lies beside it
+        work.mkdir(exist_ok=True)
+    return work
 
 
 def _asked_before(work: Path, request: Any) -> bool:
