@@ -11,6 +11,8 @@ import time
 import numpy as np
 import pytest
 import tiny
+import torch
+from safetensors.torch import load_file
 
 import zhixing as zx
 from zhixing.errors import ArtifactError, InputError, SettingError
@@ -253,6 +255,35 @@ def test_several_seeds(place):
     assert result.spread["accuracy"]["deviation"] == pytest.approx(np.std(each, ddof=1))
     assert result.metrics["accuracy"].value == max(each)
     assert zx.Predictor.open(place / "seeds").labels == ("neg", "pos")
+
+
+def test_seeds_of_one_base_are_averaged(place):
+    words = {"train.steps": 8, "train.batch": 8, "optim.learning_rate": 0.005}
+    zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "first", settings={**SMALL, "train.steps": 4})
+    data, valid, out = [str(place / "train.tsv")], [str(place / "test.tsv")], place / "averaged"
+    result = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)
+    one, two, mean = (load_file(out / name / "model.safetensors") for name in ("seed-1", "seed-2", "average"))
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+    for name in one:
+        torch.testing.assert_close(mean[name], (one[name] + two[name]) / 2)
+    losses = [
+        json.loads((out / name / "result.json").read_text())["metrics"]["log_loss"]["value"] for name in ("average", "seed-1", "seed-2")
+    ]
+    assert result.metrics["log_loss"].value == min(losses)
+    assert result.spread["log_loss"]["lowest"] == min(losses[1:])  # the spread is that of the seeds
+    assert result.runs == [str(out / "seed-1"), str(out / "seed-2")]
+    kept = load_file(out / "model.safetensors")
+    best = load_file(out / ("average", "seed-1", "seed-2")[losses.index(min(losses))] / "model.safetensors")
+    assert all(torch.equal(kept[name], best[name]) for name in kept)
+    assert zx.Predictor.open(out).labels == ("neg", "pos")
+    again = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)
+    assert again.metrics == result.metrics
+
+
+def test_texts_cut_as_the_treebank_cuts_them_are_put_together(place):
+    zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "joins", settings={**SMALL, "train.steps": 4})
+    cut, whole = zx.Predictor.open(place / "joins")(["it does n't sing , and it 's long", "it doesn't sing , and it's long"])
+    assert cut.probabilities == whole.probabilities
 
 
 def test_cross_validation(place):

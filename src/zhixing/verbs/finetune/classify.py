@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zhixing.embeddings.vectors import Vectors
     from zhixing.session import Session
     from zhixing.tasks.classify.material import Columns, Material
+    from zhixing.tasks.classify.objective import Classifier
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.start import Start
 
@@ -89,7 +90,9 @@ def classify(
     pair_column: Annotated[str | None, "Name or 0-based number of the column of second texts, for pairs."] = None,
     minutes: Annotated[float | None, "Minutes that training may take. Default: objective.epochs decide."] = None,
     metric: Annotated[str | None, "What decides which weights are best: accuracy, f1_macro, mcc, log_loss, mse, ..."] = None,
-    seeds: Annotated[int, "Train so many times, from different seeds, and keep the best."] = 1,
+    seeds: Annotated[
+        int, "Train so many times, from different seeds, and keep the best; with --base, their average where it is better."
+    ] = 1,
     folds: Annotated[int, "Cross-validate: train so many times, each time measured on another part of the data."] = 1,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
     config: Annotated[Path | None, "A TOML file of settings."] = None,
@@ -311,23 +314,33 @@ def _validation(material: Material, recipe: ClassifyRecipe, tokenizer: Any, metr
 def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRecipe) -> ClassifyResult:
     """The artifact, its figures and the report of a run whose steps are all done."""
     from zhixing import checkpoint
+    from zhixing.tasks.classify.objective import Classifier
+    from zhixing.tasks.lora import merge
+
+    model = session.state.model
+    assert isinstance(model, Classifier)
+    checkpoint.load_best(wish.out, model)
+    moved = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    merge(model)
+    result = conclude(wish, model, material, recipe, {"trained_parameters": moved, **session.summary()})
+    shutil.rmtree(wish.out / "checkpoints", ignore_errors=True)
+    return result
+
+
+def conclude(wish: Wish, model: Classifier, material: Material, recipe: ClassifyRecipe, facts: Mapping[str, Any]) -> ClassifyResult:
+    """Write the artifact, the result and the report of finished weights into the run folder; `facts`: what training them took."""
     from zhixing import device as devices
     from zhixing.evaluate.labels import estimates, gold, measured
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
     from zhixing.tasks.classify import artifact
-    from zhixing.tasks.classify.objective import Classifier, inputs, logits, probabilities
-    from zhixing.tasks.lora import merge
+    from zhixing.tasks.classify.objective import inputs, logits, probabilities
     from zhixing.tokenizer.tokenizer import Tokenizer
 
-    out, targets, valid = wish.out, material.targets, material.valid
-    model, tokenizer = session.state.model, Tokenizer.load(out / "tokenizer.json")
-    assert isinstance(model, Classifier)
-    checkpoint.load_best(out, model)
-    moved = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    merge(model)
+    out, targets, valid, device = wish.out, material.targets, material.valid, devices.pick(wish.device)
+    tokenizer = Tokenizer.load(out / "tokenizer.json")
     texts = inputs(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
-    found = logits(model, texts, session.device, devices.dtype("fp32", session.device))
+    found = logits(model.to(device), texts, device, devices.dtype("fp32", device))
     wanted, heat = gold(valid, targets), 1.0
     if targets.kind == "single" and int((found.argmax(1).numpy() != wanted).sum()) >= ENOUGH:
         heat = round(temperature(wanted, found.double().numpy()), 4)
@@ -344,14 +357,12 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
         valid_texts=len(valid),
         set_aside=len(material.found.dropped) + len(material.dropped),
         parameters=sum(p.numel() for p in model.parameters()),
-        trained_parameters=moved,
-        **session.summary(),
         metrics={name: MetricResult(**entry) for name, entry in estimates(measured(wanted, outputs, targets), about).items()},
         warnings=read_json(out / "data_report.json")["warnings"],
+        **facts,
     )
     write_json(out / "result.json", result.model_dump())
     write_classifier_report(out)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return result
 
 

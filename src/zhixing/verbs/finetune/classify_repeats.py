@@ -1,7 +1,9 @@
 """Several runs of one wish: from several seeds, of which the best is kept, or over the folds of a cross-validation.
 
-runs/senti/            the artifact of the best seed, with the spread over all
+runs/senti/            the artifact of the best seed or of the average, with the spread over the seeds
     seed-1/ seed-2/    each a run
+    average/           with --base, the mean of their weights: models that were tuned from the same weights lie in one basin, where the
+                       mean is often better than each of them (Wortsman et al. 2022, arXiv 2203.05482), and as fast as one
 
 runs/senti/            kind `crossval`: scores of all texts, each by the run that was not trained on it
     fold-1/ fold-2/    each a run
@@ -14,13 +16,18 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zhixing.config import gather
 from zhixing.console import say
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, open_folder, read_json, seal, sole_user, write_json
+from zhixing.files import MANIFEST, new_folder, open_folder, read_json, seal, sole_user, write_json
+from zhixing.run_folder import finished, is_begun
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.finetune.classify import ClassifyResult, Wish, materials, run
+from zhixing.verbs.finetune.classify import ClassifyResult, Wish, conclude, materials, run
+
+if TYPE_CHECKING:
+    from zhixing.tasks.classify.material import Material
 
 SUMMARY = "runs.json"
 
@@ -37,11 +44,13 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
             say(f"seed {seed}")
             results.append(run(replace(wish, out=wish.out / f"seed-{seed}", chosen={**wish.chosen, "train.seed": seed}), material))
         metric = read_json(wish.out / f"seed-{first}" / "lineage.json")["metric"]
-        best = _best(results, metric)
-        chosen = wish.out / f"seed-{first + best}"
+        kept = [_average(wish, material, results), *results] if wish.base is not None else results
+        best = kept[_best(kept, metric)]
+        chosen = Path(best.run)
+        say(f"kept: {chosen}")
         for file in sorted(p for p in chosen.iterdir() if p.is_file() and p.name not in (MANIFEST, ".lock")):
             shutil.copy2(file, wish.out / file.name)
-        summary = results[best].model_copy(
+        summary = best.model_copy(
             update={
                 "run": str(wish.out),
                 "seconds": sum(r.seconds for r in results),
@@ -50,6 +59,46 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
             }
         )
         return _summarised(wish, summary, chosen)
+
+
+def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult]) -> ClassifyResult:
+    """The mean of the weights of runs that began with the same base, as a run of its own."""
+    import torch
+
+    from zhixing.tasks.classify.artifact import open_classifier
+
+    out, first = wish.out / "average", Path(results[0].run)
+    if not is_begun(out):
+        with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
+            for name in _RECORD:
+                shutil.copy2(first / name, folder / name)
+    with sole_user(out):
+        if (result := finished(out, ClassifyResult)) is not None:
+            return result
+        say(f"the average of {len(results)} seeds")
+        opened = open_classifier(first, wish.device)
+        mean = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in opened.model.state_dict().items()}
+        for one in results:
+            for name, value in open_classifier(Path(one.run), wish.device).model.state_dict().items():
+                mean[name] += value.double() / len(results)
+        opened.model.load_state_dict({name: value.to(opened.model.state_dict()[name].dtype) for name, value in mean.items()})
+        facts = results[0].model_dump(include={"trained_parameters", "tokens_per_second"})
+        facts |= {"steps": sum(r.steps for r in results), "best_step": sum(r.best_step for r in results)}
+        facts |= {"seconds": sum(r.seconds for r in results), "stopped_early": any(r.stopped_early for r in results)}
+        return conclude(replace(wish, out=out), opened.model, material, opened.recipe, facts)
+
+
+_RECORD = (
+    "config.json",
+    "environment.json",
+    "lineage.json",
+    "tokenizer.json",
+    "data_report.json",
+    "data_report.html",
+    "set_aside.jsonl",
+    "metrics.jsonl",
+)
+"""What the average has of the first seed's run: they share all but the seed. Its log is the first seed's."""
 
 
 def _summarised(wish: Wish, summary: ClassifyResult, chosen: Path) -> ClassifyResult:
@@ -66,7 +115,7 @@ def _summarised(wish: Wish, summary: ClassifyResult, chosen: Path) -> ClassifyRe
 
 
 def _best(results: Sequence[ClassifyResult], metric: str) -> int:
-    """The number of the best result on validation texts."""
+    """The number of the best result on validation texts; of equal ones the first."""
     from zhixing.evaluate.labels import lower_is_better
 
     sign = -1 if lower_is_better(metric) else 1
