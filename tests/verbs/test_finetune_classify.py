@@ -280,12 +280,6 @@ def test_seeds_of_one_base_are_averaged(place):
     assert again.metrics == result.metrics
 
 
-def test_texts_cut_as_the_treebank_cuts_them_are_put_together(place):
-    zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "joins", settings={**SMALL, "train.steps": 4})
-    cut, whole = zx.Predictor.open(place / "joins")(["it does n't sing , and it 's long", "it doesn't sing , and it's long"])
-    assert cut.probabilities == whole.probabilities
-
-
 def test_cross_validation(place):
     result = zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "folds", folds=3, settings={**SMALL, "train.steps": 12})
     assert result.valid_texts == 120

@@ -1,6 +1,6 @@
 """Cleaning: one text, one way to write it down. Pure functions on strings.
 
-    mojibake -> line ends, controls, Unicode form, spaces -> treebank -> HTML -> addresses -> symbols -> width -> punctuation -> script
+    mojibake -> line ends, controls, Unicode form, spaces -> HTML -> addresses -> symbols -> width -> punctuation -> script
              -> lower case -> no punctuation -> no stop words
 
 Only the first two are on by default. What one step leaves another may find work in (an entity that becomes a tag, a tag that parted an
@@ -23,7 +23,6 @@ from zhixing.corpus.mojibake import mended
 from zhixing.corpus.punctuation import half_width, uniform, without_punctuation
 from zhixing.corpus.remnants import URL, addresses, without_html, without_symbols
 from zhixing.corpus.stop_words import StopLanguage, without_stop_words
-from zhixing.corpus.treebank import joined
 
 _BREAKS = re.compile("\r\n?|[\v\f\u0085\u2028\u2029]")
 _CONTROLS = re.compile(
@@ -49,8 +48,6 @@ class CleanSettings(Settings):
     """Whether control, zero-width and direction characters go."""
     whitespace: bool = True
     """Whether line ends become one newline, odd spaces plain ones, and trailing spaces and third blank lines go."""
-    treebank: bool = False
-    """Whether text that was cut into tokens as the Penn Treebank cuts it is put together again: `does n't`, `it 's`, `-lrb-`."""
     html: bool = False
     """Whether tags and comments of HTML that are left in text go, and entities become their characters. Pages are taken apart before, by
     `extract`: this is for the scraps in other text, and takes the examples out of text that is about HTML."""
@@ -77,13 +74,6 @@ class CleanSettings(Settings):
                 "unicode = NFKC makes all marks half-width, and punctuation = uniform some full-width; take half_width = true for NFKC"
             )
         return self
-
-
-class TaskCleanSettings(CleanSettings):
-    """Likewise, of texts to classify: those that train a model and those that it is asked about are to be written in one way."""
-
-    treebank: bool = True
-    """Whether text that was cut into tokens as the Penn Treebank cuts it is put together again: `does n't`, `it 's`, `-lrb-`."""
 
 
 def clean(text: str, settings: CleanSettings) -> str:
@@ -123,8 +113,6 @@ def _tidy(text: str, settings: CleanSettings) -> str:
 
 def _further(text: str, settings: CleanSettings) -> str:
     """What is done on request."""
-    if settings.treebank:
-        text = joined(text)
     if settings.html:
         text = without_html(text)
     if settings.urls != "keep":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from zhixing.config import Settings
-from zhixing.corpus.clean import TaskCleanSettings
+from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import LabelledSettings
 from zhixing.models import Architecture
 from zhixing.models.cnn import CNNSettings
@@ -21,7 +21,7 @@ class ClassifyRecipe(Settings):
     """Everything that decides what a classification run computes; saved as `config.json`."""
 
     data: LabelledSettings = LabelledSettings()
-    clean: TaskCleanSettings = TaskCleanSettings()
+    clean: CleanSettings = CleanSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     model: Architecture = Field(default_factory=CNNSettings)
     objective: ClassifySettings = ClassifySettings()
