@@ -45,10 +45,13 @@ def family(settings: MarianSettings, apart: bool = False) -> str:
         if given != ("open", 0):
             raise SettingError("model.wavelengths", "= open and position_offset = 0 are the only ones that Marian knows with norm = post")
         return "marian"
+    if apart or settings.head_bias:
+        raise SettingError(
+            "model.norm",
+            "= pre is M2M100's, which knows one vocabulary for both languages and no bias on the logits; with norm = post they have a name",
+        )
     if given != ("closed", 2):
         raise SettingError("model.wavelengths", "= closed and position_offset = 2 are the only ones that M2M100 knows with norm = pre")
-    if apart or settings.head_bias:
-        raise SettingError("model.norm", "= pre is M2M100's, which knows one vocabulary for both languages and no bias on the logits")
     return "m2m_100"
 
 

@@ -21,7 +21,7 @@ import torch
 from zhixing import device as devices
 from zhixing import objectives
 from zhixing.config import Result, resolve
-from zhixing.console import count, duration
+from zhixing.console import count, duration, say
 from zhixing.errors import SettingError
 from zhixing.files import human_bytes
 from zhixing.models import Model, build, parameters
@@ -128,6 +128,7 @@ def make(
     if "objective.context" in chosen:
         for store in (train_store, valid_store):
             Samples(store, context, 0)  # complains of a text shorter than a window
+    say("planning: measuring this machine and trying out the first steps")
     number = devices.dtype(str(chosen.get("train.precision", "auto")), device)
     peak = devices.matmul_peak(device, number)
     memory = devices.available_memory(device)
