@@ -158,7 +158,7 @@ def test_the_same_tokens_are_written(kind, changes, how, settings, tmp_path):
 def test_a_trained_translator_goes_out_and_writes_the_same(tmp_path):
     """Its translations end where their sources do, so that beams come and go."""
     model = translator()
-    with pytest.raises(UserError, match="model.norm.*M2M100.*norm = post"):
+    with pytest.raises(UserError, match=r"model.norm.*M2M100.*norm = post"):
         marian.write(model, model.settings)
     settings = MarianSettings(
         encoder_layers=1, decoder_layers=1, width=32, heads=4, hidden=64, norm="pre", wavelengths="closed", position_offset=2
