@@ -137,6 +137,8 @@ class Loaded:
     device: torch.device
     objective: ObjectiveSettings | None = None
     """What it was trained to do, where that is known."""
+    young: bool = False
+    """Whether it is a run that began with new weights here, minutes or hours ago: what it has learnt since need not be kept as it is."""
     new_head: bool = False
     """Whether it came without a head, so that the model's is new and says nothing before it is trained."""
 
@@ -190,8 +192,16 @@ def open_model(path: Path, device: str = "auto", checkpoint: Literal["best", "la
             data,
             target,
             recipe.objective,
+            young=_young(path),
         )
     raise ArtifactError(path, "none of its checkpoints is whole")
+
+
+def _young(run: Path) -> bool:
+    """Whether a run, and any run that it began with, began with new weights."""
+    begun = read_json(run / "lineage.json").get("base") or {}
+    bases = [Path(one["path"]) for role, one in begun.items() if role != "vectors"]
+    return all((base / "lineage.json").is_file() and _young(base) for base in bases)
 
 
 def read_recipe(run: Path) -> Recipe:

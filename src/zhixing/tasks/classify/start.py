@@ -49,6 +49,8 @@ class Start:
     base: DecoderModel | EncoderModel | None = None
     identity: str | None = None
     """SHA-256 by which the base is known again."""
+    young: bool = False
+    """Whether the base is a run that began with new weights; see `checkpoint.Loaded`."""
     vectors: Vectors | None = None
     """What a new body's embedding begins with."""
 
@@ -66,7 +68,7 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
     loaded = open_model(base, "cpu")
     if not isinstance(loaded.model, DecoderModel | EncoderModel):
         raise ArtifactError(base, "is an encoder-decoder; texts are classified by an encoder or a decoder, and answers found by an encoder")
-    return Start(loaded.tokenizer, loaded.model.shape, settings_of(loaded.model), loaded.model, loaded.fingerprint)
+    return Start(loaded.tokenizer, loaded.model.shape, settings_of(loaded.model), loaded.model, loaded.fingerprint, loaded.young)
 
 
 def refuse_settings(chosen: Mapping[str, Any]) -> None:

@@ -113,6 +113,7 @@ def answer(
     if base is not None:
         from zhixing.corpus import fetch
 
+        base = str(base)  # a Path is fine too
         fetch.refuse_absent(base)
     data, valid = several(data), several(valid)
     chosen, out = gather(config, settings), Path(out)

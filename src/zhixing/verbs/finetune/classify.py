@@ -105,6 +105,7 @@ def classify(
     if base is not None:
         from zhixing.corpus import fetch
 
+        base = str(base)  # a Path is fine too
         fetch.refuse_absent(base)
 
     from zhixing.tasks.classify.augment import read_synonyms

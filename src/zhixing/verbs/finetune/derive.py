@@ -71,16 +71,17 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     """Settings by dotted names, for what the user has not set."""
     from zhixing.tasks.classify.recipe import ClassifyRecipe
 
-    known = start.base is not None
-    usual = PRETRAINED if known else {**NEW, **_of_kind(wish, start)}
+    known = start.base is not None and not start.young
+    usual = PRETRAINED if known else NEW if start.young else {**NEW, **_of_kind(wish, start)}
     derived: dict[str, Any] = {"train.batch": BATCH, "train.compile": False, **usual, **start.settings}
+    if start.base is not None and known:
+        derived["optim.frozen"] = embeddings(start.base)
+    elif start.young and "model.dropout" in start.settings:
+        derived["model.dropout"] = NEW["model.dropout"]
+    elif not (start.base is None and _has_dropout(wish)):
+        derived.pop("model.dropout", None)
     if wish.chosen.get("lora.rank"):
         derived |= LORA
-    derived = {name: value for name, value in derived.items() if name != "model.dropout" or known or _has_dropout(wish)}
-    if start.base is not None:
-        derived["optim.frozen"] = embeddings(start.base)
-    if known and "model.dropout" in wish.chosen:
-        derived.pop("model.dropout", None)
     chosen = {**derived, **wish.chosen}
     per_epoch = math.ceil(len(material.train) / int(chosen["train.batch"]))
     if "train.steps" in wish.chosen:
