@@ -272,8 +272,9 @@ def test_seeds_of_one_base_are_averaged(place):
     assert result.metrics["log_loss"].value == min(losses)
     assert result.spread["log_loss"]["lowest"] == min(losses[1:])  # the spread is that of the seeds
     assert result.runs == [str(out / "seed-1"), str(out / "seed-2")]
-    kept = load_file(out / "model.safetensors")
-    best = load_file(out / ("average", "seed-1", "seed-2")[losses.index(min(losses))] / "model.safetensors")
+    kept, name = load_file(out / "model.safetensors"), ("average", "seed-1", "seed-2")[losses.index(min(losses))]
+    assert result.kept == str(out / name) and f"Kept: {name}." in (out / "report.html").read_text(encoding="utf-8")
+    best = load_file(out / name / "model.safetensors")
     assert all(torch.equal(kept[name], best[name]) for name in kept)
     assert zx.Predictor.open(out).labels == ("neg", "pos")
     again = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)

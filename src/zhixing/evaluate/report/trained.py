@@ -93,7 +93,9 @@ def _spread(result: dict[str, Any]) -> str:
     if not result.get("spread"):
         return ""
     rows = [[named(n), s["mean"], s["deviation"], s["lowest"], s["highest"]] for n, s in result["spread"].items()]
-    said = both(f"Over {len(result['runs'])} runs.", f"共 {len(result['runs'])} 次训练。")
+    kept = Path(result["kept"]).name if result.get("kept") else ""
+    english, chinese = (f" Kept: {kept}.", f"保留：{kept}。") if kept else ("", "")
+    said = both(f"Over {len(result['runs'])} runs.{english}", f"共 {len(result['runs'])} 次训练。{chinese}")
     head = [("metric", "指标"), ("mean", "均值"), ("deviation", "标准差"), ("lowest", "最低"), ("highest", "最高")]
     return f"<p>{said}</p>" + table(head, rows)
 

@@ -60,6 +60,8 @@ class ClassifyResult(Result):
     """Of several seeds or folds: mean, deviation, lowest and highest of each metric."""
     runs: list[str] | None = None
     """Of several seeds or folds: their folders."""
+    kept: str | None = None
+    """Of several seeds: the folder of the weights that are kept, a seed's or the average's."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -72,6 +74,8 @@ class ClassifyResult(Result):
         for name in main if self.spread else ():
             s, over = (self.spread or {})[name], len(self.runs or [])
             yield f"{name:<16} {s['mean']:.4f} +- {s['deviation']:.4f}  ({s['lowest']:.4f} to {s['highest']:.4f}) over {over} runs"
+        if self.kept:
+            yield f"kept: {self.kept}"
         yield f"report: {Path(self.run) / 'report.html'}, data report: {Path(self.run) / 'data_report.html'}"
 
 

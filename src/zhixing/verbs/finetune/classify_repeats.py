@@ -47,7 +47,6 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
         kept = [_average(wish, material, results), *results] if wish.base is not None else results
         best = kept[_best(kept, metric)]
         chosen = Path(best.run)
-        say(f"kept: {chosen}")
         for file in sorted(p for p in chosen.iterdir() if p.is_file() and p.name not in (MANIFEST, ".lock")):
             shutil.copy2(file, wish.out / file.name)
         summary = best.model_copy(
@@ -56,6 +55,7 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
                 "seconds": sum(r.seconds for r in results),
                 "spread": spread([{name: m.value for name, m in r.metrics.items()} for r in results]),
                 "runs": [r.run for r in results],
+                "kept": best.run,
             }
         )
         return _summarised(wish, summary, chosen)
