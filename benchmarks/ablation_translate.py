@@ -34,7 +34,7 @@ TRAINED: dict[str, dict[str, Any]] = {
     "unigram": {"vocabulary.kind": "unigram"},
     "unigram, sampled": {"vocabulary.kind": "unigram", "vocabulary.alpha": 0.3},
     "bpe-dropout": {"vocabulary.dropout": 0.1},
-    "no EMA": {"train.ema": 0.0},
+    "EMA": {"train.ema": 0.99},
     "R-drop": {"objective.rdrop": 1.0, "model.dropout": 0.1},
     "back-translation": {},
     "back-translation, untagged": {"back.tag": False},

@@ -52,7 +52,7 @@ def test_it_learns_to_translate(run):
 
 def test_a_model_is_as_large_as_the_minutes_allow(data, tmp_path, capsys):
     result = zx.finetune.translate(
-        data=[str(data)], out=tmp_path / "run", minutes=0.1, settings={"vocabulary.size": 300, "model.dropout": 0.1}
+        data=[str(data)], out=tmp_path / "run", minutes=0.02, settings={"vocabulary.size": 300, "model.dropout": 0.1}
     )
     config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
     shape = {f"model.{name}": value for name, value in config["model"].items()}

@@ -36,7 +36,6 @@ LEARNING: dict[str, Any] = {
     "schedule.kind": "wsd",
     "schedule.cooldown": 0.5,
     "train.batch": 32,
-    "train.ema": 0.99,
     "decode.ratio": 3.0,
     "train.compile": False,
 }
