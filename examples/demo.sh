@@ -34,7 +34,7 @@ for name, bits in sorted(scores.items(), key=lambda pair: -pair[1]):
 TABLE
 
 # 5. What it writes.
-step zhixing generate "$place/lm" --prompt "KING. " --prompt "改革开放" --tokens 80 --seed 1
+step zhixing generate "$place/lm" --prompt "KING. " --prompt "全国人民" --tokens 80 --seed 1
 
 # 6. For other programs: a folder that transformers, vLLM or llama.cpp's converter open. It is kept only if its outputs are the same.
 step zhixing export "$place/lm" --to hf --out "$place/lm-hf"
