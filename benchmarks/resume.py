@@ -108,9 +108,11 @@ def main() -> None:
         rounds.append(weights(out) == reference)
         print(f"run {number}: bitwise equal {rounds[-1]}", file=sys.stderr)
 
-    out = place / "flipped"
-    while not len(list((out / "checkpoints").glob("step-*")) if (out / "checkpoints").is_dir() else []) >= 2:
-        kill_once(data, out, draw, saving=False)
+    out, tries = place / "flipped", 0
+    while len(list((out / "checkpoints").glob("step-*")) if (out / "checkpoints").is_dir() else []) < 2:
+        if kill_once(data, out, draw, saving=False) == "finished before":  # of a finished run no checkpoint is read again
+            tries += 1
+            out = place / f"flipped-{tries}"
     newest = sorted((out / "checkpoints").glob("step-*"))[-1]
     file = newest / "model.safetensors"
     content = bytearray(file.read_bytes())
