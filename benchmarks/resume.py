@@ -110,7 +110,8 @@ def main() -> None:
 
     out, tries = place / "flipped", 0
     while len(list((out / "checkpoints").glob("step-*")) if (out / "checkpoints").is_dir() else []) < 2:
-        if kill_once(data, out, draw, saving=False) == "finished before":  # of a finished run no checkpoint is read again
+        kill_once(data, out, draw, saving=False)
+        if (out / "result.json").exists():  # of a finished run no checkpoint is read again
             tries += 1
             out = place / f"flipped-{tries}"
     newest = sorted((out / "checkpoints").glob("step-*"))[-1]
