@@ -168,15 +168,14 @@ def main() -> None:
     if asked.side:
         print(json.dumps(ours(asked.minutes, asked.settings) if asked.side == "ours" else peer(asked.minutes)))
         return
-    threads = max(1, (os.cpu_count() or 2) // 2) if asked.together else os.cpu_count()
+    half = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2))} if asked.together else {}
     running: dict[str, subprocess.Popen[str]] = {}
     found = {}
     for side in SIDES:
         command = [sys.executable, "-W", "ignore", __file__, "--side", side, "--minutes", str(asked.minutes), *asked.settings]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        running[side] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        if not asked.together:
-            running[side].wait()
+        running[side] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | half)
+        if not asked.together and running[side].wait():
+            sys.exit(f"{side} failed")
     for side, process in running.items():
         said, _ = process.communicate()
         if process.returncode:
@@ -184,9 +183,7 @@ def main() -> None:
         found[side] = json.loads(said.splitlines()[-1])
     bleu = {side: {name: one["scores"][name]["bleu"]["value"] for name in SETS} for side, one in found.items()}
     ratio = {name: round(bleu["ours"][name] / max(bleu["peer"][name], 1e-9), 2) for name in SETS}
-    record(
-        "translate_cpu", {"minutes": asked.minutes, "threads": threads, "together": asked.together, "bleu": bleu, "ratio": ratio, **found}
-    )
+    record("translate_cpu", {"minutes": asked.minutes, "together": asked.together, "bleu": bleu, "ratio": ratio, **found})
 
 
 if __name__ == "__main__":

@@ -262,23 +262,27 @@ def test_seeds_of_one_base_are_averaged(place):
     zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "first", settings={**SMALL, "train.steps": 4})
     data, valid, out = [str(place / "train.tsv")], [str(place / "test.tsv")], place / "averaged"
     result = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)
-    one, two, mean = (load_file(out / name / "model.safetensors") for name in ("seed-1", "seed-2", "average"))
+    one, two, mean = (load_file(out / name / "model.safetensors") for name in ("seed-1", "seed-2", "average-1-2"))
     assert any(not torch.equal(one[name], two[name]) for name in one)
     for name in one:
         torch.testing.assert_close(mean[name], (one[name] + two[name]) / 2)
     losses = [
-        json.loads((out / name / "result.json").read_text())["metrics"]["log_loss"]["value"] for name in ("average", "seed-1", "seed-2")
+        json.loads((out / name / "result.json").read_text())["metrics"]["log_loss"]["value"] for name in ("average-1-2", "seed-1", "seed-2")
     ]
     assert result.metrics["log_loss"].value == min(losses)
     assert result.spread["log_loss"]["lowest"] == min(losses[1:])  # the spread is that of the seeds
     assert result.runs == [str(out / "seed-1"), str(out / "seed-2")]
-    kept, name = load_file(out / "model.safetensors"), ("average", "seed-1", "seed-2")[losses.index(min(losses))]
+    kept, name = load_file(out / "model.safetensors"), ("average-1-2", "seed-1", "seed-2")[losses.index(min(losses))]
     assert result.kept == str(out / name) and f"Kept: {name}." in (out / "report.html").read_text(encoding="utf-8")
     best = load_file(out / name / "model.safetensors")
     assert all(torch.equal(kept[name], best[name]) for name in kept)
     assert zx.Predictor.open(out).labels == ("neg", "pos")
     again = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)
     assert again.metrics == result.metrics
+    zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=3, metric="log_loss", settings=words)
+    three, mean = load_file(out / "seed-3" / "model.safetensors"), load_file(out / "average-1-3" / "model.safetensors")
+    for name in one:
+        torch.testing.assert_close(mean[name], (one[name] + two[name] + three[name]) / 3)
 
 
 def test_cross_validation(place):

@@ -2,7 +2,7 @@
 
 runs/senti/            the artifact of the best seed or of the average, with the spread over the seeds
     seed-1/ seed-2/    each a run
-    average/           with --base, the mean of their weights: models that were tuned from the same weights lie in one basin, where the
+    average-1-2/       with --base, the mean of their weights: models that were tuned from the same weights lie in one basin, where the
                        mean is often better than each of them (Wortsman et al. 2022, arXiv 2203.05482), and as fast as one
 
 runs/senti/            kind `crossval`: scores of all texts, each by the run that was not trained on it
@@ -44,7 +44,7 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
             say(f"seed {seed}")
             results.append(run(replace(wish, out=wish.out / f"seed-{seed}", chosen={**wish.chosen, "train.seed": seed}), material))
         metric = read_json(wish.out / f"seed-{first}" / "lineage.json")["metric"]
-        kept = [_average(wish, material, results), *results] if wish.base is not None else results
+        kept = [_average(wish, material, results, f"average-{first}-{first + count - 1}"), *results] if wish.base is not None else results
         best = kept[_best(kept, metric)]
         chosen = Path(best.run)
         for file in sorted(p for p in chosen.iterdir() if p.is_file() and p.name not in (MANIFEST, ".lock")):
@@ -61,27 +61,28 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
         return _summarised(wish, summary, chosen)
 
 
-def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult]) -> ClassifyResult:
-    """The mean of the weights of runs that began with the same base, as a run of its own."""
-    import torch
+def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult], name: str) -> ClassifyResult:
+    """The mean of the weights of runs that began with the same base, as a run of its own.
 
+    name: of its folder, which says of which seeds: more of them are another average.
+    """
     from zhixing.tasks.classify.artifact import open_classifier
 
-    out, first = wish.out / "average", Path(results[0].run)
+    out, first = wish.out / name, Path(results[0].run)
     if not is_begun(out):
         with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
-            for name in _RECORD:
-                shutil.copy2(first / name, folder / name)
+            for file in _RECORD:
+                shutil.copy2(first / file, folder / file)
     with sole_user(out):
         if (result := finished(out, ClassifyResult)) is not None:
             return result
         say(f"the average of {len(results)} seeds")
         opened = open_classifier(first, wish.device)
-        mean = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in opened.model.state_dict().items()}
-        for one in results:
-            for name, value in open_classifier(Path(one.run), wish.device).model.state_dict().items():
-                mean[name] += value.double() / len(results)
-        opened.model.load_state_dict({name: value.to(opened.model.state_dict()[name].dtype) for name, value in mean.items()})
+        mean = {key: value.double() / len(results) for key, value in opened.model.state_dict().items()}
+        for one in results[1:]:
+            for key, value in open_classifier(Path(one.run), wish.device).model.state_dict().items():
+                mean[key] += value.double() / len(results)
+        opened.model.load_state_dict(mean)
         facts = results[0].model_dump(include={"trained_parameters", "tokens_per_second"})
         facts |= {"steps": sum(r.steps for r in results), "best_step": sum(r.best_step for r in results)}
         facts |= {"seconds": sum(r.seconds for r in results), "stopped_early": any(r.stopped_early for r in results)}
