@@ -14,6 +14,7 @@ from zhixing.embeddings.vectors import Vectors
 from zhixing.errors import ArtifactError, InputError, SettingError, UserError
 from zhixing.tasks.classify.artifact import open_classifier
 from zhixing.tokenizer.tokenizer import Tokenizer
+from zhixing.verbs.finetune.answer import YOUNG
 from zhixing.verbs.finetune.derive import NEW, PRETRAINED
 
 SMALL = {"model.kind": "bert", "model.layers": 2, "model.heads": 2, "tokenizer.kind": "word", "objective.window": 32, "train.batch": 8}
@@ -58,6 +59,17 @@ def test_a_base_of_ones_own_is_trained_as_a_new_model_is(place, tmp_path):
         assert made[name]["model"]["dropout"] == NEW["model.dropout"]
     assert made["foreign"]["optim"]["frozen"] == ["encoder.embedding."] and made["foreign"]["model"]["dropout"] == 0.0
     assert made["foreign"]["optim"]["learning_rate"] == PRETRAINED["optim.learning_rate"]
+    questions = [
+        {"context": f"{i} is here", "qas": [{"id": str(i), "question": "what?", "answers": [{"text": str(i), "answer_start": 0}]}]}
+        for i in range(40)
+    ]
+    (tmp_path / "questions.json").write_text(json.dumps({"data": [{"title": "", "paragraphs": questions}]}), encoding="utf-8")
+    for name, base in (("own", own), ("foreign", foreign)):
+        out = tmp_path / f"{name}-reader"
+        zx.finetune.answer(data=[str(tmp_path / "questions.json")], base=base, out=out, settings={"train.steps": 2, "train.batch": 8})
+        made[name] = json.loads((out / "config.json").read_text())
+    assert made["own"]["optim"]["frozen"] == [] and made["own"]["optim"]["learning_rate"] == YOUNG["optim.learning_rate"]
+    assert made["foreign"]["optim"]["frozen"] == ["encoder.embedding."]
 
 
 def test_lora_leaves_a_plain_run_and_the_base_as_it_was(place, base):

@@ -41,6 +41,8 @@ class Start:
     """Of a reader that is trained further."""
     identity: str | None = None
     """SHA-256 by which the base is known again."""
+    young: bool = False
+    """See `checkpoint.Loaded.young`."""
 
 
 def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
@@ -53,7 +55,7 @@ def from_base(base: Path, chosen: Mapping[str, Any]) -> Start:
     start = encoders.from_base(base, chosen)
     if not isinstance(start.base, EncoderModel):
         raise ArtifactError(base, "is a decoder, which has not read what stands behind a token; answers are found by encoders")
-    return Start(start.tokenizer, start.settings, start.base.encoder, None, start.identity)
+    return Start(start.tokenizer, start.settings, start.base.encoder, None, start.identity, start.young)
 
 
 def from_scratch(questions: Sequence[Question], recipe: AnswerRecipe) -> Start:

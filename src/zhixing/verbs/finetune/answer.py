@@ -25,6 +25,7 @@ from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, parents, read_json, sole_user, write_json, write_json_lines
 from zhixing.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
 from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.finetune.derive import NEW as TUNED
 from zhixing.verbs.finetune.derive import PRETRAINED
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ NEW: dict[str, Any] = {
 }
 """For an encoder that knows nothing. BERT's kind of tokenizer parts every Chinese character, so that answers can be cut out exactly. Muon
 soon finds that the question decides which token it is; AdamW stays long, often for ever, with what looks like any answer."""
+YOUNG: dict[str, Any] = TUNED
+"""For an encoder of one's own minutes: as new classifiers are trained, every weight."""
 MOST = {True: 6.0, False: 30.0}
 """Epochs that minutes are spent on at most, pre-trained or not."""
 
@@ -233,8 +236,12 @@ def _derive(
     from zhixing.verbs.finetune.derive import affordable, embeddings, paced, trial
 
     questions, windows = train
-    derived: dict[str, Any] = {**(NEW if wish.base is None else PRETRAINED), "train.batch": BATCH, "train.compile": False}
-    if start.encoder is not None:
+    grown = start.encoder is not None and not start.young
+    usual = PRETRAINED if grown else YOUNG if start.young else NEW
+    derived: dict[str, Any] = {**usual, "train.batch": BATCH, "train.compile": False}
+    if start.young and "model.dropout" not in start.settings:
+        del derived["model.dropout"]
+    if start.encoder is not None and grown:
         derived["optim.frozen"] = [f"encoder.{name}" for name in embeddings(start.encoder)]
     draft = _draft(wish, {**known, **derived})
     per_epoch = math.ceil(len(windows.ids) / draft.train.batch)
@@ -246,7 +253,7 @@ def _derive(
         state = begin(start, draft, device)
         objective = Answering(windows, [q.span for q in questions], draft.train.seed)
         timed = trial(state, objective, draft.train, draft.schedule, device)
-        steps = affordable(wish.minutes, timed, per_epoch, MOST[wish.base is not None], f"{draft.train.batch} windows")
+        steps = affordable(wish.minutes, timed, per_epoch, MOST[grown], f"{draft.train.batch} windows")
     return derived | paced(steps, min(steps - 1, max(1, steps // 10)), min(per_epoch, steps))
 
 
@@ -291,7 +298,7 @@ def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
     judged = _validation(valid, valid_windows, recipe, material.unanswerable, wish.metric, target)
     session = Session(out, state, objective, recipe.train, recipe.schedule, judged, target, spent=time.perf_counter() - began)
     session.go()
-    return _finish(wish, session, material, (valid, valid_windows), recipe, tokenizer)
+    return _finish(wish, session, material, len(windows.ids), (valid, valid_windows), recipe, tokenizer)
 
 
 def _validation(
@@ -327,7 +334,13 @@ def _validation(
 
 
 def _finish(
-    wish: Wish, session: Session, material: Material, valid: tuple[list[Question], Windows], recipe: AnswerRecipe, tokenizer: Tokenizer
+    wish: Wish,
+    session: Session,
+    material: Material,
+    train_windows: int,
+    valid: tuple[list[Question], Windows],
+    recipe: AnswerRecipe,
+    tokenizer: Tokenizer,
 ) -> AnswerRunResult:
     """The artifact, its figures and the report of a run whose steps are all done."""
     import torch
@@ -356,7 +369,7 @@ def _finish(
         run=str(out),
         train_questions=len(material.train),
         valid_questions=len(questions),
-        train_windows=len(session.objective.windows.ids),  # type: ignore[attr-defined]
+        train_windows=train_windows,
         set_aside=read_json(out / "data_report.json")["set_aside"],
         mended=sum(fault.mended for fault in material.faults),
         unanswerable=sum(not q.answers for q in material.train),
