@@ -105,6 +105,8 @@ def write_classifier(out: Path, opened: Opened) -> Exported:
     model, task = opened.model.float(), opened.task
     if isinstance(opened.recipe.model, RNNSettings):
         raise UserError(f"{opened.path}: its model is of kind rnn, whose packed rows have no fixed graph; it does not go to ONNX")
+    if opened.ngrams is not None:
+        raise UserError(f"{opened.path}: n-grams are heard beside its network, and have no graph; train without objective.ngrams for ONNX")
     texts = [*(golden.text for golden in task.golden), *TEXTS]
     read = Inputs(opened.tokenizer, texts, texts[::-1] if task.pairs else None, task.window)
     batch = read.batch(np.arange(len(texts)))

@@ -5,7 +5,8 @@
         tokenizer.json
         config.json         settings, the cleaning of texts among them
         task.json           labels, temperature, SHA-256 of weights and tokenizer, golden inputs with their outputs
-        training.npy        hashes of the texts trained on, by which a test set is checked for them
+        ngrams.*            with objective.ngrams: a linear model that is heard, too
+    training.npy        hashes of the texts trained on, by which a test set is checked for them
 
 Whoever opens it gets the golden outputs again, or an error: a library that has come to cut or compute otherwise does not go unseen.
 """
@@ -42,6 +43,7 @@ from zhixing.tasks.artifact import (
     save_weights,
     write_training,
 )
+from zhixing.tasks.classify.ngrams import Beside, NGrams
 from zhixing.tasks.classify.objective import Classifier, Inputs, Targets, classifier, logits, probabilities
 from zhixing.tasks.classify.recipe import ClassifyRecipe
 from zhixing.tokenizer.tokenizer import Tokenizer
@@ -77,6 +79,8 @@ class Task(Settings):
     tokenizer: str
     """Fingerprint of the tokenizer."""
     golden: tuple[Golden, ...]
+    ngrams: Beside | None = None
+    """The linear model that is heard beside the network, where there is one."""
 
     @property
     def targets(self) -> Targets:
@@ -95,6 +99,7 @@ class Opened:
     cleaning: CleanSettings
     recipe: ClassifyRecipe
     device: torch.device
+    ngrams: NGrams | None = None
 
     def outputs(self, texts: Sequence[str], pairs: Sequence[str] | None = None, precision: str = "fp32") -> NDArray[np.float64]:
         """Probabilities of the classes [N, C], or numbers [N, 1], of cleaned texts."""
@@ -104,12 +109,18 @@ class Opened:
     def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None, precision: str = "fp32") -> torch.Tensor:
         """Logits [N, C] of cleaned texts."""
         read = Inputs(self.tokenizer, texts, pairs, self.task.window)
-        return logits(self.model, read, self.device, devices.dtype(precision, self.device))
+        found = logits(self.model, read, self.device, devices.dtype(precision, self.device))
+        return found if self.ngrams is None else heard(found, self.ngrams, texts, pairs)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         return self.task.weights
+
+
+def heard(found: torch.Tensor, ngrams: NGrams, texts: Sequence[str], pairs: Sequence[str] | None) -> torch.Tensor:
+    """A network's logits [N, C] with what the n-grams say."""
+    return found + torch.from_numpy(ngrams.weight * ngrams.margins(texts, pairs)).to(found.dtype)
 
 
 def is_classifier(path: Path) -> bool:
@@ -135,13 +146,15 @@ def write(
     *,
     temperature: float,
     paired: bool,
+    ngrams: NGrams | None = None,
 ) -> Task:
     """Write weights, hashes of the training texts and `task.json` of a trained model, which lies on the CPU, into its run folder."""
     weights = save_weights(run, model)
     write_training(run, _hashes(train))
     window = window_of(recipe)
-    read = Inputs(tokenizer, [e.text for e in golden], [e.pair or "" for e in golden] if paired else None, window)
-    said = probabilities(logits(model, read, torch.device("cpu"), torch.float32), targets, temperature).tolist()
+    texts, pairs = [e.text for e in golden], [e.pair or "" for e in golden] if paired else None
+    found = logits(model, Inputs(tokenizer, texts, pairs, window), torch.device("cpu"), torch.float32)
+    said = probabilities(found if ngrams is None else heard(found, ngrams, texts, pairs), targets, temperature).tolist()
     task = Task(
         task="classify",
         kind=targets.kind,
@@ -154,6 +167,7 @@ def write(
         shape=model.shape,
         weights=weights,
         tokenizer=tokenizer.fingerprint,
+        ngrams=None if ngrams is None else ngrams.save(run),
         golden=tuple(
             Golden(text=e.text, pair=e.pair if paired else None, output=tuple(output)) for e, output in zip(golden, said, strict=True)
         ),
@@ -185,7 +199,8 @@ def open_classifier(path: Path, device: str = "auto") -> Opened:
     with without_weights():
         model = build_classifier(recipe, tokenizer.vocabulary, task.targets.classes, task.shape)
     load_weights(model, path, task.weights)
-    opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target)
+    ngrams = None if task.ngrams is None else NGrams.load(path, task.ngrams)
+    opened = Opened(path, task, model.to(target).eval(), tokenizer, recipe.clean, recipe, target, ngrams)
     _check(opened)
     return opened
 

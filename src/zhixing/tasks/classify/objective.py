@@ -59,6 +59,9 @@ class ClassifySettings(Settings):
     weights: Literal["none", "balanced", "root"] = "none"
     """How much each class counts: none, all texts alike; balanced, all classes alike; root, halfway between."""
     augment: AugmentSettings = AugmentSettings()
+    ngrams: bool = False
+    """Whether a linear model of n-grams is fitted to the same texts and heard beside the network (needs the extra classify): both together
+    are better where names and set phrases decide."""
 
 
 class Classifier(nn.Module):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zhixing.config import Result, gather, resolve, several
-from zhixing.console import duration, warn
+from zhixing.console import duration, say, warn
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, new_folder, parents, read_json, sha256, sole_user, write_json, write_json_lines
 from zhixing.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
@@ -62,6 +62,8 @@ class ClassifyResult(Result):
     """Of several seeds or folds: their folders."""
     kept: str | None = None
     """Of several seeds: the folder of the weights that are kept, a seed's or the average's."""
+    alone: dict[str, dict[str, float]] | None = None
+    """With objective.ngrams: each metric of the network alone, and of the n-grams alone."""
 
     def lines(self) -> Iterator[str]:
         """The result for the terminal."""
@@ -74,6 +76,8 @@ class ClassifyResult(Result):
         for name in main if self.spread else ():
             s, over = (self.spread or {})[name], len(self.runs or [])
             yield f"{name:<16} {s['mean']:.4f} +- {s['deviation']:.4f}  ({s['lowest']:.4f} to {s['highest']:.4f}) over {over} runs"
+        for voice, values in (self.alone or {}).items():
+            yield f"{voice + ' alone':<16} {', '.join(f'{name} {values[name]:.4f}' for name in main)}"
         if self.kept:
             yield f"kept: {self.kept}"
         yield f"report: {Path(self.run) / 'report.html'}, data report: {Path(self.run) / 'data_report.html'}"
@@ -114,6 +118,7 @@ def classify(
 
     from zhixing.tasks.classify.augment import read_synonyms
     from zhixing.tasks.classify.material import Columns
+    from zhixing.tasks.classify.ngrams import need_scikit_learn
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
 
@@ -122,6 +127,8 @@ def classify(
     chosen, out = gather(config, settings), Path(out)
     draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
     read_synonyms(draft.objective.augment.synonyms)
+    if draft.objective.ngrams:
+        need_scikit_learn("objective.ngrams")
     wish = Wish(
         data, out, base, valid, Columns(text_column, label_column, pair_column), minutes, metric,
         device, chosen, None if vectors is None else Path(vectors),
@@ -178,6 +185,8 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
     begun = is_begun(out)
     material = material or materials(wish)
     metric = _metric(wish.metric, material)
+    if wish.chosen.get("objective.ngrams") and material.targets.kind == "number":
+        raise SettingError("objective.ngrams", "= true is for labels, and these texts have numbers")
     if not begun:
         with parents(out):
             _create(wish, material, metric)
@@ -334,11 +343,14 @@ def _finish(wish: Wish, session: Session, material: Material, recipe: ClassifyRe
 
 def conclude(wish: Wish, model: Classifier, material: Material, recipe: ClassifyRecipe, facts: Mapping[str, Any]) -> ClassifyResult:
     """Write the artifact, the result and the report of finished weights into the run folder; `facts`: what training them took."""
+    import torch
+
     from zhixing import device as devices
-    from zhixing.evaluate.labels import estimates, gold, measured
+    from zhixing.evaluate.labels import estimates, figures, gold, measured
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
     from zhixing.tasks.classify import artifact
+    from zhixing.tasks.classify.ngrams import fit
     from zhixing.tasks.classify.objective import inputs, logits, probabilities
     from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -346,13 +358,23 @@ def conclude(wish: Wish, model: Classifier, material: Material, recipe: Classify
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     texts = inputs(valid, tokenizer, artifact.window_of(recipe), paired=material.paired)
     found = logits(model.to(device), texts, device, devices.dtype("fp32", device))
-    wanted, heat = gold(valid, targets), 1.0
+    wanted, heat, ngrams = gold(valid, targets), 1.0, None
+    if recipe.objective.ngrams:
+        say("fitting the linear model of n-grams")
+        network = found.double().numpy()
+        ngrams = fit(material.train, gold(material.train, targets), valid, wanted, network, targets.kind, recipe.train.seed)
+        margins = ngrams.margins([e.text for e in valid], [e.pair or "" for e in valid] if material.paired else None)
+        voices = {"network": network, "n-grams": margins}
+        alone = {name: figures(wanted, probabilities(torch.from_numpy(one), targets).numpy(), targets) for name, one in voices.items()}
+        facts = {**facts, "alone": alone}
+        found = torch.from_numpy(network + ngrams.weight * margins).float()
     if targets.kind == "single" and int((found.argmax(1).numpy() != wanted).sum()) >= ENOUGH:
         heat = round(temperature(wanted, found.double().numpy()), 4)
     outputs = probabilities(found, targets, heat).numpy()
     task = artifact.write(
-        out, model.cpu(), tokenizer, targets, recipe, material.train, _golden(valid), temperature=heat, paired=material.paired
-    )
+        out, model.cpu(), tokenizer, targets, recipe, material.train, _golden(valid),
+        temperature=heat, paired=material.paired, ngrams=ngrams,
+    )  # fmt: skip
     artifact.open_classifier(out, wish.device)  # it says again what it has just said, or is not let out
     about = f"model:{task.weights[:8]}|window:{task.window}|texts:{len(valid)}|data:validation"
     result = ClassifyResult(
@@ -361,7 +383,7 @@ def conclude(wish: Wish, model: Classifier, material: Material, recipe: Classify
         train_texts=len(material.train),
         valid_texts=len(valid),
         set_aside=len(material.found.dropped) + len(material.dropped),
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=sum(p.numel() for p in model.parameters()) + (0 if ngrams is None else ngrams.parameters),
         metrics={name: MetricResult(**entry) for name, entry in estimates(measured(wanted, outputs, targets), about).items()},
         warnings=read_json(out / "data_report.json")["warnings"],
         **facts,

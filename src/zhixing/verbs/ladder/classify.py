@@ -174,8 +174,8 @@ class Asked:
 
 def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | None, folds: int, test: Sequence[str] | None) -> None:
     """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
-    from zhixing.evaluate.classifier_baselines import need_scikit_learn
     from zhixing.tasks.classify.augment import read_synonyms
+    from zhixing.tasks.classify.ngrams import need_scikit_learn
     from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     for name in ("model.kind", "model.cell"):
@@ -187,7 +187,7 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
     if folds > 1 and test is not None:
         raise SettingError("test", "cannot be given together with --folds, which test on each part of the data in turn")
     if "linear" in wanted:
-        need_scikit_learn()
+        need_scikit_learn("the rung linear")
     for name in wanted:
         if name not in CHEAP:
             recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
@@ -260,6 +260,7 @@ def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any
     from zhixing.evaluate.labels import predicted
     from zhixing.tasks.artifact import WEIGHTS
     from zhixing.tasks.classify.artifact import open_classifier
+    from zhixing.tasks.classify.ngrams import NAMES, NUMBERS
     from zhixing.verbs.finetune.classify import Wish
     from zhixing.verbs.finetune.classify import run as finetune
 
@@ -272,7 +273,8 @@ def _network(name: str, run: Path, part: Part, asked: Asked, shares: int) -> Any
     began = time.perf_counter()
     outputs = opened.outputs([e.text for e in part.test], pairs)
     predicting = time.perf_counter() - began
-    size = sum((run / file).stat().st_size for file in (WEIGHTS, "tokenizer.json"))
+    files = (WEIGHTS, "tokenizer.json", NAMES, NUMBERS)
+    size = sum((run / file).stat().st_size for file in files if (run / file).is_file())
     return Fitted(predicted(outputs, opened.task.targets), result.parameters, size, result.seconds, predicting)
 
 
