@@ -103,6 +103,8 @@ def test_a_run_hears_both(run):
     assert result.metrics["accuracy"].value == 1  # eight steps alone do not get there
     assert result.alone["network"]["accuracy"] < 1
     assert any(line.startswith("n-grams alone") for line in result.lines())
+    report = (place / "run" / "report.html").read_text()
+    assert "n-grams alone" in report and "仅 n 元组" in report and "cannot be shown" not in report
     opened = open_classifier(place / "run", "cpu")
     texts = ["a dull film", "a fine film", "电影"]
     alone = open_classifier(place / "run", "cpu")
@@ -136,6 +138,8 @@ def test_seeds_and_folds(run, tmp_path):
     assert open_classifier(tmp_path / "seeds").ngrams is not None
     folds = zx.finetune.classify(data=[str(place / "t.tsv")], out=tmp_path / "folds", folds=2, settings=settings)
     assert folds.metrics["accuracy"].value == 1
+    each = [json.loads((tmp_path / "folds" / f"fold-{n}" / "result.json").read_text())["alone"]["network"]["accuracy"] for n in (1, 2)]
+    assert folds.alone["network"]["accuracy"] == pytest.approx(sum(each) / 2)
 
 
 def test_what_cannot_be(run, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ DATA, RESULT, LOG = "data_report.json", "result.json", "metrics.jsonl"
 
 def write_classifier_report(run: Path) -> None:
     """Write `report.html` into a classification run."""
-    _write(run, both("A classifier's training", "分类模型训练报告"), CLASSIFICATION, "texts", "文本", _spread)
+    _write(run, both("A classifier's training", "分类模型训练报告"), CLASSIFICATION, "texts", "文本", lambda r: _alone(r) + _spread(r))
 
 
 def write_reader_report(run: Path) -> None:
@@ -87,6 +87,16 @@ def _learning(rows: Sequence[dict[str, Any]], main: Sequence[str]) -> str:
     parts.append(curve(rows, "valid_loss", 0.0, "Validation loss, by step.", "验证集损失随步数的变化。", half=True))
     parts.append(curve(rows, "loss", 0.9, "Training loss, smoothed, by step.", "训练损失（平滑）随步数的变化。", half=True))
     return f'<div class="pair">{"".join(parts)}</div>' if any(parts) else ""
+
+
+def _alone(result: dict[str, Any]) -> str:
+    """The two voices of a run with n-grams."""
+    if not result.get("alone"):
+        return ""
+    voices = {"network": ("network alone", "仅神经网络"), "n-grams": ("n-grams alone", "仅 n 元组"), "": ("both", "两者合用")}
+    values = {**result["alone"], "": {name: m["value"] for name, m in result["metrics"].items()}}
+    rows = [[named(name), *(values[voice][name] for voice in voices)] for name in result["alone"]["network"] if name in values[""]]
+    return table([("metric", "指标"), *voices.values()], rows)
 
 
 def _spread(result: dict[str, Any]) -> str:
