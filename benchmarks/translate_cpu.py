@@ -1,6 +1,6 @@
 """English to Chinese on a CPU in so many minutes, next to transformers' Seq2SeqTrainer with a Marian model, in one session.
 
-    python benchmarks/translate_cpu.py --minutes 60 [--side ours|peer] [--together]
+    python benchmarks/translate_cpu.py --minutes 60 [--side ours|peer] [--together] [--keep FOLDER]
 
 Both read `tatoeba_train` and `pydocs_train` (73 k pairs) of ../shared/data/mt_en_zh. The peer is the usual recipe: a joint Unigram
 vocabulary of 16,000, Marian of 6 + 2 layers x 256, AdamW at 5e-4 with 400 steps of warm-up and a linear decay over what fits into the
@@ -46,10 +46,11 @@ def scores(said: dict[str, list[str]]) -> dict[str, Any]:
     return found
 
 
-def ours(minutes: float, settings: list[str]) -> dict[str, Any]:
+def ours(minutes: float, settings: list[str], keep: Path | None) -> dict[str, Any]:
     import zhixing as zx
 
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as temporary:
+        place = temporary if keep is None else keep
         began = time.perf_counter()
         run = zx.finetune.translate(
             data=[str(PAIRS / f"{name}_train.tsv") for name in SETS], valid=[str(PAIRS / f"{name}_dev.tsv") for name in SETS],
@@ -161,18 +162,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--side", choices=SIDES)
     parser.add_argument("--together", action="store_true", help="both sides at the same time, each with half of the cores")
+    parser.add_argument("--keep", type=Path, help="a folder in which our run, in run/, is kept")
     parser.add_argument("settings", nargs="*", help="settings of our run, as dotted.key=value")
     asked = parser.parse_args()
     if not PAIRS.is_dir():
         sys.exit(f"{PAIRS} is not here: this benchmark needs its sentence pairs")
     if asked.side:
-        print(json.dumps(ours(asked.minutes, asked.settings) if asked.side == "ours" else peer(asked.minutes)))
+        print(json.dumps(ours(asked.minutes, asked.settings, asked.keep) if asked.side == "ours" else peer(asked.minutes)))
         return
     half = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2))} if asked.together else {}
     running: dict[str, subprocess.Popen[str]] = {}
     found = {}
     for side in SIDES:
         command = [sys.executable, "-W", "ignore", __file__, "--side", side, "--minutes", str(asked.minutes), *asked.settings]
+        command += [] if asked.keep is None else ["--keep", str(asked.keep)]
         running[side] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | half)
         if not asked.together and running[side].wait():
             sys.exit(f"{side} failed")
