@@ -1,12 +1,14 @@
 """English to Chinese on a CPU in so many minutes, next to transformers' Seq2SeqTrainer with a Marian model, in one session.
 
-    python benchmarks/translate_cpu.py --minutes 60 [--side ours|peer] [--together] [--keep FOLDER]
+    python benchmarks/translate_cpu.py --minutes 60 [--side ours|peer] [--together] [--keep FOLDER] [--peer-size usual] [--peer-rate 5e-4]
 
 Both read `tatoeba_train` and `pydocs_train` (73 k pairs) of ../shared/data/mt_en_zh. The peer is the usual recipe: a joint Unigram
-vocabulary of 16,000, Marian of 6 + 2 layers x 256, AdamW at 5e-4 with 400 steps of warm-up and a linear decay over what fits into the
-minutes, label smoothing 0.1, batches of 64 grouped by length, bf16 where the processor has it. Both are decoded with a beam of 4 and scored
-by the same metrics on `tatoeba_dev` and `pydocs_dev`. The minutes are those of training; reading, tokenizers and decoding come on top.
-The sides run one after the other, or, with --together, at the same time, each with half of the cores.
+vocabulary, Marian, AdamW with up to 400 steps of warm-up and a linear decay over what fits into the minutes, label smoothing 0.1, batches
+of 64 grouped by length, bf16 where the processor has it. Its size is that of `--peer-size`: `ours`, the layers, width and vocabulary that
+our plan chooses for these minutes (4 + 1 x 128, 13,056 tokens for 15 and 60 minutes on two cores), or `usual`, 6 + 2 x 256 and 16,000.
+Both sides are decoded with a beam of 4 and scored by the same metrics on `tatoeba_dev` and `pydocs_dev`. The minutes are those of training;
+reading, tokenizers and decoding come on top. The sides run one after the other, or, with --together, at the same time, each with half of
+the cores.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from measure import DATA, record
 PAIRS = DATA / "mt_en_zh"
 SETS = ("tatoeba", "pydocs")
 SIDES = ("ours", "peer")
+SIZES = {"ours": (4, 1, 128, 2, 13_056), "usual": (6, 2, 256, 4, 16_000)}
+"""Of the peer: layers of encoder and decoder, width, heads, vocabulary."""
 
 
 def read(name: str) -> list[tuple[str, str]]:
@@ -66,18 +70,19 @@ def ours(minutes: float, settings: list[str], keep: Path | None) -> dict[str, An
     return {**about, "seconds": seconds, "decoding_seconds": decoding, "settings": config, "scores": scores(said)}
 
 
-def peer(minutes: float) -> dict[str, Any]:
+def peer(minutes: float, size: str, rate: float) -> dict[str, Any]:
     import torch
     import transformers
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     from zhixing.device import has_bf16
 
+    encoder, decoder, width, heads, vocabulary = SIZES[size]
     train = [pair for name in SETS for pair in read(f"{name}_train")]
     inner = Tokenizer(models.Unigram())
     inner.normalizer, inner.pre_tokenizer, inner.decoder = normalizers.NFKC(), pre_tokenizers.Metaspace(), decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(vocab_size=16_000, special_tokens=special, unk_token="<unk>")
+    trainer = trainers.UnigramTrainer(vocab_size=vocabulary, special_tokens=special, unk_token="<unk>")
     inner.train_from_iterator((side for pair in train for side in pair), trainer)
     pad, end = 0, 1
 
@@ -86,8 +91,9 @@ def peer(minutes: float) -> dict[str, Any]:
 
     sources, targets = encode([a for a, _ in train]), encode([b for _, b in train])
     config = transformers.MarianConfig(
-        vocab_size=inner.get_vocab_size(), decoder_vocab_size=inner.get_vocab_size(), d_model=256, encoder_layers=6, decoder_layers=2,
-        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=1024, decoder_ffn_dim=1024, max_position_embeddings=160,
+        vocab_size=inner.get_vocab_size(), decoder_vocab_size=inner.get_vocab_size(), d_model=width, encoder_layers=encoder,
+        decoder_layers=decoder, encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=4 * width,
+        decoder_ffn_dim=4 * width, max_position_embeddings=160,
         pad_token_id=pad, eos_token_id=end, decoder_start_token_id=pad, forced_eos_token_id=end, scale_embedding=True, dropout=0.1,
         activation_function="relu",
     )  # fmt: skip
@@ -121,7 +127,7 @@ def peer(minutes: float) -> dict[str, Any]:
 
     def run(steps: int) -> None:
         arguments = transformers.Seq2SeqTrainingArguments(
-            output_dir=tempfile.mkdtemp(), max_steps=steps, per_device_train_batch_size=64, learning_rate=5e-4,
+            output_dir=tempfile.mkdtemp(), max_steps=steps, per_device_train_batch_size=64, learning_rate=rate,
             warmup_steps=min(400, steps // 10), lr_scheduler_type="linear", label_smoothing_factor=0.1,
             train_sampling_strategy="group_by_length", length_column_name="length",
             report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, logging_strategy="no", bf16=has_bf16(torch.device("cpu")),
@@ -130,8 +136,8 @@ def peer(minutes: float) -> dict[str, Any]:
         transformers.Seq2SeqTrainer(model=model, args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[Watch()]).train()
 
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    run(20)  # how long a step takes, so that the schedule ends with the minutes
-    each = (times[-1] - times[4]) / (len(times) - 5)
+    run(80)  # how long a step takes, so that the schedule ends with the minutes
+    each = (times[-1] - times[19]) / (len(times) - 20)
     model.load_state_dict(start)
     times.clear()
     began = time.perf_counter()
@@ -154,7 +160,15 @@ def peer(minutes: float) -> dict[str, Any]:
         said[name] = found
     parameters = sum(p.numel() for p in model.parameters())
     decoding = time.perf_counter() - began
-    return {"steps": steps, "parameters": parameters, "seconds": seconds, "decoding_seconds": decoding, "scores": scores(said)}
+    return {
+        "size": size,
+        "rate": rate,
+        "steps": steps,
+        "parameters": parameters,
+        "seconds": seconds,
+        "decoding_seconds": decoding,
+        "scores": scores(said),
+    }
 
 
 def main() -> None:
@@ -163,18 +177,27 @@ def main() -> None:
     parser.add_argument("--side", choices=SIDES)
     parser.add_argument("--together", action="store_true", help="both sides at the same time, each with half of the cores")
     parser.add_argument("--keep", type=Path, help="a folder in which our run, in run/, is kept")
+    parser.add_argument("--peer-size", choices=SIZES, default="ours")
+    parser.add_argument("--peer-rate", type=float, default=1e-3, help="its learning rate")
     parser.add_argument("settings", nargs="*", help="settings of our run, as dotted.key=value")
     asked = parser.parse_args()
     if not PAIRS.is_dir():
         sys.exit(f"{PAIRS} is not here: this benchmark needs its sentence pairs")
     if asked.side:
-        print(json.dumps(ours(asked.minutes, asked.settings, asked.keep) if asked.side == "ours" else peer(asked.minutes)))
+        print(
+            json.dumps(
+                ours(asked.minutes, asked.settings, asked.keep)
+                if asked.side == "ours"
+                else peer(asked.minutes, asked.peer_size, asked.peer_rate)
+            )
+        )
         return
     half = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2))} if asked.together else {}
     running: dict[str, subprocess.Popen[str]] = {}
     found = {}
     for side in SIDES:
         command = [sys.executable, "-W", "ignore", __file__, "--side", side, "--minutes", str(asked.minutes), *asked.settings]
+        command += ["--peer-size", asked.peer_size, "--peer-rate", str(asked.peer_rate)]
         command += [] if asked.keep is None else ["--keep", str(asked.keep)]
         running[side] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | half)
         if not asked.together and running[side].wait():
