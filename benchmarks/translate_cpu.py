@@ -5,7 +5,7 @@
 Both read `tatoeba_train` and `pydocs_train` (73 k pairs) of ../shared/data/mt_en_zh. The peer is the usual recipe: a joint Unigram
 vocabulary, Marian, AdamW with up to 400 steps of warm-up and a linear decay over what fits into the minutes, label smoothing 0.1, batches
 of 64 grouped by length, bf16 where the processor has it. Its size is that of `--peer-size`: `ours`, the layers, width and vocabulary that
-our plan chooses for these minutes (4 + 1 x 128, 13,056 tokens for 15 and 60 minutes on two cores), or `usual`, 6 + 2 x 256 and 16,000.
+our plan chose for 15 minutes of one core with bf16 (4 + 1 x 128, 13,056 tokens), or `usual`, 6 + 2 x 256 and 16,000.
 Both sides are decoded with a beam of 4 and scored by the same metrics on `tatoeba_dev` and `pydocs_dev`. The minutes are those of training;
 reading, tokenizers and decoding come on top. The sides run one after the other, or, with --together, at the same time, each with half of
 the cores.
