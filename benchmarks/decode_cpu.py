@@ -121,13 +121,13 @@ def ctranslate2_sides(
 
     import ctranslate2
 
-    from zhixing.export.ctranslate2 import QUANTIZATIONS, description
+    from zhixing.export.ctranslate2 import description
 
     count = max(len(model.encoder.embedding.weight), len(model.decoder.embedding.weight))
     names = [str(number) for number in range(count)]
     own = names[: len(model.encoder.embedding.weight)], names[: len(model.decoder.embedding.weight)]
     sides = {}
-    for quantization in QUANTIZATIONS:
+    for quantization in ("float32", "int8"):
         folder = tempfile.mkdtemp()
         made = description(model, model.settings, settings.tokens, own, begin=begin, end=end, pad=pad)
         made.validate()
