@@ -110,6 +110,7 @@ def test_a_run_hears_both(run):
     alone = open_classifier(place / "run", "cpu")
     object.__setattr__(alone, "ngrams", None)
     mixed = alone.logits(texts).numpy() + opened.ngrams.weight * opened.ngrams.margins(texts)
+    assert opened.fingerprint != opened.task.weights  # the network alone is another model
     assert np.allclose(opened.logits(texts).numpy(), mixed, atol=1e-5)
     assert [p.label for p in zx.Predictor.open(place / "run")(texts[:2])] == ["a", "b"]
     assert zx.evaluate(place / "run", data=[str(place / "t.tsv")]).metrics["accuracy"].value == 1
@@ -138,8 +139,7 @@ def test_seeds_and_folds(run, tmp_path):
     assert open_classifier(tmp_path / "seeds").ngrams is not None
     folds = zx.finetune.classify(data=[str(place / "t.tsv")], out=tmp_path / "folds", folds=2, settings=settings)
     assert folds.metrics["accuracy"].value == 1
-    each = [json.loads((tmp_path / "folds" / f"fold-{n}" / "result.json").read_text())["alone"]["network"]["accuracy"] for n in (1, 2)]
-    assert folds.alone["network"]["accuracy"] == pytest.approx(sum(each) / 2)
+    assert folds.alone is None  # what each voice reaches on validation texts is not for the figures of the tested ones
 
 
 def test_what_cannot_be(run, tmp_path, monkeypatch):
@@ -155,5 +155,8 @@ def test_what_cannot_be(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(MissingPackage, match=r"objective.ngrams needs the package scikit-learn"):
         zx.finetune.classify(data=[str(place / "t.tsv")], out=tmp_path / "m", settings=settings)
+    with pytest.raises(MissingPackage, match=r"objective.ngrams needs the package scikit-learn"):
+        zx.ladder.classify(data=[str(place / "t.tsv")], out=tmp_path / "l", rungs="cnn", settings={"objective.ngrams": True})
+    assert not (tmp_path / "l").exists()
     with pytest.raises(MissingPackage, match=r"the n-grams of .* needs the package scikit-learn"):
         open_classifier(place / "run")

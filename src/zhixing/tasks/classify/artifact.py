@@ -6,13 +6,14 @@
         config.json         settings, the cleaning of texts among them
         task.json           labels, temperature, SHA-256 of weights and tokenizer, golden inputs with their outputs
         ngrams.*            with objective.ngrams: a linear model that is heard, too
-    training.npy        hashes of the texts trained on, by which a test set is checked for them
+        training.npy        hashes of the texts trained on, by which a test set is checked for them
 
 Whoever opens it gets the golden outputs again, or an error: a library that has come to cut or compute otherwise does not go unseen.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,9 @@ class Opened:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
-        return self.task.weights
+        """SHA-256 of the weights, and of the n-grams where they are heard."""
+        beside = self.task.ngrams
+        return self.task.weights if beside is None else hashlib.sha256(f"{self.task.weights} {beside}".encode()).hexdigest()
 
 
 def heard(found: torch.Tensor, ngrams: NGrams, texts: Sequence[str], pairs: Sequence[str] | None) -> torch.Tensor:

@@ -375,8 +375,8 @@ def conclude(wish: Wish, model: Classifier, material: Material, recipe: Classify
         out, model.cpu(), tokenizer, targets, recipe, material.train, _golden(valid),
         temperature=heat, paired=material.paired, ngrams=ngrams,
     )  # fmt: skip
-    artifact.open_classifier(out, wish.device)  # it says again what it has just said, or is not let out
-    about = f"model:{task.weights[:8]}|window:{task.window}|texts:{len(valid)}|data:validation"
+    opened = artifact.open_classifier(out, wish.device)  # it says again what it has just said, or is not let out
+    about = f"model:{opened.fingerprint[:8]}|window:{task.window}|texts:{len(valid)}|data:validation"
     result = ClassifyResult(
         run=str(out),
         labels=list(targets.names),

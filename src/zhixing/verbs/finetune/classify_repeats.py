@@ -137,14 +137,6 @@ def spread(figures: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]
     return found
 
 
-def _alone(results: Sequence[ClassifyResult]) -> dict[str, dict[str, float]] | None:
-    """Means over the folds of what each voice of a run with n-grams reaches alone on validation texts."""
-    alone = [r.alone for r in results if r.alone]
-    if not alone:
-        return None
-    return {voice: {name: statistics.fmean(one[voice][name] for one in alone) for name in values} for voice, values in alone[0].items()}
-
-
 def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     """Train on all folds but one, in turn, and measure each text by the run that has not read it."""
     import numpy as np
@@ -182,7 +174,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
                 "metrics": metrics,
                 "spread": spread(each),
                 "runs": [r.run for r in results],
-                "alone": _alone(results),
+                "alone": None,  # of validation texts, and these figures are of the tested ones
             }
         )
         write_json(wish.out / "result.json", summary.model_dump())

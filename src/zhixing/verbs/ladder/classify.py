@@ -192,6 +192,8 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
         if name not in CHEAP:
             recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
             read_synonyms(recipe.objective.augment.synonyms)
+            if recipe.objective.ngrams:
+                need_scikit_learn("objective.ngrams")
 
 
 def _settings(name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
