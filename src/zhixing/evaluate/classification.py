@@ -130,7 +130,7 @@ def evaluate_classifier(
     targets, task, count = opened.task.targets, opened.task, len(judged.examples)
     if count < FEW:
         warn(f"only {count} texts: intervals by resampling so few are too narrow")
-    about = f"model:{task.weights[:8]}|window:{task.window}|temperature:{task.temperature:g}|texts:{count}"
+    about = f"model:{opened.fingerprint[:8]}|window:{task.window}|temperature:{task.temperature:g}|texts:{count}"
     families = measured(judged.wanted, judged.outputs, targets)
     unseen = None
     if judged.seen.any():
