@@ -1,4 +1,3 @@
-import io
 import os
 import pty
 import sys
@@ -64,7 +63,10 @@ def test_a_bar_on_a_terminal(monkeypatch):
             bar.advance()
             bar.note("loss [3.2]")
             bar.advance()
-        terminal.flush()
-        shown = io.BytesIO(os.read(reader, 1 << 16)).read().decode()
+        # What was written may come back in several pieces: read on until the last of them is here.
+        print("the end", file=terminal, flush=True)
+        shown = ""
+        while "the end" not in shown:
+            shown += os.read(reader, 1 << 16).decode()
     os.close(reader)
     assert "training" in shown
