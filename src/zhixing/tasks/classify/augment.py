@@ -1,6 +1,7 @@
-"""Other wordings of a text, drawn anew each time it is trained on: words left out, neighbours exchanged, words replaced by their like.
+"""Other wordings of a text, drawn anew each time it is trained on: words left out, neighbours exchanged, words replaced by their like
+(Wei & Zou 2019, arXiv 1901.11196), or what has become of it in another language and back (Yu et al. 2018, arXiv 1804.09541).
 
-(Wei & Zou 2019, arXiv 1901.11196.) Chinese is cut into words for it. What a text becomes depends on the seed, the epoch and the text alone.
+Chinese is cut into words for it. What a text becomes depends on the seed, the epoch and the text alone.
 """
 
 from __future__ import annotations
@@ -35,11 +36,17 @@ class AugmentSettings(Settings):
     """Share of words that are replaced, of those that have synonyms."""
     synonyms: Path | None = None
     """A file of synonyms: on each line words that may stand for one another, parted by tabs, or after the first tab by commas."""
+    reworded: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the texts that stand in another wording: translated once into another language and back, before training."""
+    there: Path | None = None
+    """A translator, run or export, of the language of the texts into another."""
+    back: Path | None = None
+    """A translator of that language into that of the texts."""
 
     @property
     def on(self) -> bool:
         """Whether anything is varied."""
-        return self.drop > 0 or self.swap > 0 or (self.replace > 0 and self.synonyms is not None)
+        return self.drop > 0 or self.swap > 0 or (self.replace > 0 and self.synonyms is not None) or self.reworded > 0
 
 
 def read_synonyms(path: Path | None) -> Synonyms:
@@ -67,9 +74,11 @@ def words(text: str) -> list[str]:
     return found
 
 
-def vary(text: str, settings: AugmentSettings, synonyms: Synonyms, seed: str) -> str:
-    """A text in another wording."""
+def vary(text: str, settings: AugmentSettings, synonyms: Synonyms, seed: str, wording: str | None = None) -> str:
+    """A text in another wording; `wording`: what it has become in another language and back."""
     draw = random.Random(seed)
+    if wording is not None and draw.random() < settings.reworded:
+        text = wording
     pieces = words(text)
     places = [i for i, piece in enumerate(pieces) if not piece.isspace()]
     for place in places:

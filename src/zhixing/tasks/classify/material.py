@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from zhixing.console import say
 from zhixing.corpus.clean import CleanSettings
@@ -38,6 +38,8 @@ class Material:
     """Rows of the validation data that were set aside."""
     targets: Targets
     paired: bool
+    wordings: Mapping[str, str] = field(default_factory=dict)
+    """Other wordings of training texts, where `objective.augment.reworded` asks for them."""
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ To the trainer all this is an objective: rows of unequal texts in, a sum of loss
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -206,15 +206,24 @@ class Classification:
     """Labelled texts as a training task."""
 
     def __init__(
-        self, examples: Sequence[Example], targets: Targets, tokenizer: Tokenizer, settings: ClassifySettings, seed: int, *, paired: bool
+        self,
+        examples: Sequence[Example],
+        targets: Targets,
+        tokenizer: Tokenizer,
+        settings: ClassifySettings,
+        seed: int,
+        *,
+        paired: bool,
+        wordings: Mapping[str, str] | None = None,
     ) -> None:
+        """wordings: of texts, in which `augment.reworded` of them stand."""
         self.examples, self.settings, self.seed, self.paired = examples, settings, seed, paired
         self.kind, self.tokenizer = targets.kind, tokenizer
         self.gold = targets.tensor(examples)
         self.inputs = inputs(examples, tokenizer, settings.window, paired=paired)
         self.order = Buckets(self.inputs.lengths, seed)
         self.weights = class_weights(self.gold, targets, settings.weights)
-        self.synonyms = read_synonyms(settings.augment.synonyms)
+        self.synonyms, self.wordings = read_synonyms(settings.augment.synonyms), wordings or {}
 
     def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> Batch:
         """`ids` [B, T], `mask` [B, T], for pairs `kinds` [B, T], and `gold` [B] or [B, C]."""
@@ -229,7 +238,8 @@ class Classification:
     def _varied(self, row: int, epoch: int) -> Example:
         example, settings = self.examples[row], self.settings.augment
         text, pair = (
-            part and vary(part, settings, self.synonyms, f"{self.seed}/{epoch}/{row}/{part}") for part in (example.text, example.pair)
+            part and vary(part, settings, self.synonyms, f"{self.seed}/{epoch}/{row}/{part}", self.wordings.get(part))
+            for part in (example.text, example.pair)
         )
         return Example(text or example.text, example.label, example.source, example.line, pair)
 

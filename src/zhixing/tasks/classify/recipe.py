@@ -38,4 +38,8 @@ class ClassifyRecipe(Settings):
             raise ValueError(
                 "objective.augment.replace and objective.augment.synonyms go together: how many words, and what may replace them"
             )
+        if len({augment.reworded > 0, augment.there is not None, augment.back is not None}) > 1:
+            raise ValueError(
+                "objective.augment.reworded, .there and .back go together: how many texts, and the two translators that reword them"
+            )
         return self

@@ -121,6 +121,7 @@ def classify(
     from zhixing.tasks.classify.ngrams import need_scikit_learn
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
+    from zhixing.verbs.finetune.wordings import translators
 
     data, valid = several(data), several(valid)
 
@@ -129,6 +130,7 @@ def classify(
     read_synonyms(draft.objective.augment.synonyms)
     if draft.objective.ngrams:
         need_scikit_learn("objective.ngrams")
+    translators(draft.objective.augment, device)
     wish = Wish(
         data, out, base, valid, Columns(text_column, label_column, pair_column), minutes, metric,
         device, chosen, None if vectors is None else Path(vectors),
@@ -174,9 +176,12 @@ def materials(wish: Wish) -> Material:
     """The texts that are asked for."""
     from zhixing.tasks.classify import material
     from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.wordings import refuse_another_script
 
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
-    return material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
+    found = material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
+    refuse_another_script([found], draft.objective.augment)
+    return found
 
 
 def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
@@ -272,6 +277,7 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.start import Start, begin, shape_of
     from zhixing.tokenizer.tokenizer import Tokenizer
+    from zhixing.verbs.finetune.wordings import reworded
 
     out = wish.out
     recipe = taken_up(out, ClassifyRecipe, wish.chosen)
@@ -283,7 +289,11 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))
     objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
     state = begin(start, recipe, material.targets.classes, target)
-    objective = Classification(material.train, material.targets, tokenizer, objective_settings, recipe.train.seed, paired=material.paired)
+    (material,) = reworded([material], recipe.objective.augment, out, wish.device)
+    objective = Classification(
+        material.train, material.targets, tokenizer, objective_settings, recipe.train.seed,
+        paired=material.paired, wordings=material.wordings,
+    )  # fmt: skip
     validation = _validation(material, recipe, tokenizer, metric, target)
     session = Session(out, state, objective, recipe.train, recipe.schedule, validation, target, spent=time.perf_counter() - began)
     session.go()

@@ -34,11 +34,17 @@ SUMMARY = "runs.json"
 
 def over_seeds(wish: Wish, count: int) -> ClassifyResult:
     """Train from several seeds; the run folder is the best one's, with mean and spread of all."""
+    from zhixing.config import resolve
+    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.verbs.finetune.wordings import reworded
+
+    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     first = int(gather(None, wish.chosen).get("train.seed", 1))
     if (wish.out / MANIFEST).is_file() and not (wish.out / SUMMARY).is_file():
         raise ArtifactError(wish.out, "was begun without --seeds; choose another --out")
     material = materials(wish)
     with sole_user(wish.out):
+        (material,) = reworded([material], draft.objective.augment, wish.out, wish.device)
         results = []
         for seed in range(first, first + count):
             say(f"seed {seed}")
@@ -146,19 +152,22 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     from zhixing.tasks.classify.artifact import open_classifier
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.splits import deal
+    from zhixing.verbs.finetune.wordings import refuse_another_script, reworded
 
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     splits = deal(wish.data, None, count, draft.data, draft.clean, wish.columns)
+    refuse_another_script([part.material for part in splits.parts], draft.objective.augment)
     targets, texts = splits.targets, len(splits.tested)
     outputs = np.zeros((texts, targets.classes))
     results = []
     with sole_user(wish.out):
-        for number, part in enumerate(splits.parts, start=1):
+        shared = reworded([part.material for part in splits.parts], draft.objective.augment, wish.out, wish.device)
+        for number, (part, material) in enumerate(zip(splits.parts, shared, strict=True), start=1):
             say(f"fold {number} of {count}")
             place = replace(wish, out=wish.out / f"fold-{number}")
-            results.append(run(place, part.material))
+            results.append(run(place, material))
             pairs = [e.pair or "" for e in part.test] if part.material.paired else None
             outputs[part.places] = open_classifier(place.out, wish.device).outputs([e.text for e in part.test], pairs)
         wanted = gold(splits.tested, targets)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,6 +132,7 @@ def classify(
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.splits import deal
+    from zhixing.verbs.finetune.wordings import refuse_another_script, reworded, translators
 
     data, test, rungs = several(data), several(test), several(rungs)
 
@@ -139,15 +140,21 @@ def classify(
     wanted = wanted_of(rungs, RUNGS)
     _check(chosen, wanted, minutes, folds, test)
     where = Columns(text_column, label_column, pair_column)
-    of_data = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean."))}
-    draft = resolve(ClassifyRecipe, of_data, {"schedule.warmup": 0})
+    shared = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean.", "objective."))}
+    draft = resolve(ClassifyRecipe, shared, {"schedule.warmup": 0})
+    augment = draft.objective.augment
+    translators(augment, device)
     splits = deal(data, test, folds, draft.data, draft.clean, where)
+    refuse_another_script([part.material for part in splits.parts], augment)
     if PRETRAINED in wanted and base is None:
         base = _usual_base(splits, wanted, rungs is not None)
     wish = Asked(data, base, where, minutes, device, chosen)
     asked = {"minutes": minutes, "folds": folds, "settings": dict(chosen)}
     begin(out, splits.fingerprint, asked, "classify", {"data": data, "test": test})
     with sole_user(out):
+        if set(wanted) - set(CHEAP):
+            materials = reworded([part.material for part in splits.parts], augment, out, device)
+            splits = replace(splits, parts=[replace(part, material=one) for part, one in zip(splits.parts, materials, strict=True)])
         for name in wanted:
             if (out / "rungs" / f"{name}.json").is_file():
                 _refuse_another(out, name, base)
