@@ -75,7 +75,8 @@ def train(cell: str, place: Path, steps: int, settings: list[str]) -> dict[str, 
         monolingual=[str(place / "zh.txt")] if cell.startswith("back") else None, settings=[*words, *settings],
     )  # fmt: skip
     about = {"steps": run.steps, "parameters": run.parameters, "vocabularies": run.vocabularies, "seconds": time.perf_counter() - began}
-    return {**about, "tokens_per_second": run.tokens_per_second, "valid_loss": run.valid_loss, "made": run.made}
+    made = json.loads(json.dumps(run.made).replace(f"{place}/", ""))
+    return {**about, "tokens_per_second": run.tokens_per_second, "valid_loss": run.valid_loss, "made": made}
 
 
 def translate(run: Path, place: Path, name: str, how: dict[str, Any]) -> None:

@@ -206,7 +206,7 @@ def main() -> None:
         "sentences": len(sources),
         "beams": options.beams,
         "batch": options.batch,
-        "model": options.model or f"random Marian {LAYERS[0]}+{LAYERS[1]} x {WIDTH}, vocabulary {VOCABULARY}",
+        "model": Path(options.model).name if options.model else f"random Marian {LAYERS[0]}+{LAYERS[1]} x {WIDTH}, vocabulary {VOCABULARY}",
         "source tokens": sum(map(len, sources)),
         "target tokens": tokens,
         "rows of a grain": search.rows,

@@ -57,7 +57,7 @@ def main() -> None:
             settings=[] if asked.epochs is None else [f"objective.epochs={asked.epochs}"],
         )
         print("\n".join([name, *result.lines()]), flush=True)
-        found[name] = result.model_dump(exclude={"out"})
+        found[name] = result.model_dump(exclude={"out": True, "rungs": {"__all__": {"run"}}})
     record("ladder_classify", {"minutes": asked.minutes, "epochs": asked.epochs, "load": os.getloadavg()[0], "sets": found})
 
 

@@ -36,7 +36,7 @@ def main() -> None:
         ladder = zx.ladder(data, out=out, minutes=asked.minutes, rungs=asked.rungs, settings=asked.settings)
         name = f"ladder-{language}" if ladder.metric == "bits_per_byte" else f"ladder-{language}-masked"
         about = {"corpora": CORPORA[language], "parts": prepared.parts, "vocabulary": prepared.vocabulary, "settings": asked.settings}
-        record(name, {**about, "baselines": prepared.baselines, **ladder.model_dump(exclude={"out"})})
+        record(name, {**about, "baselines": prepared.baselines, **ladder.model_dump(exclude={"out": True, "rungs": {"__all__": {"run"}}})})
         best = (min if ladder.metric == "bits_per_byte" else max)(ladder.rungs, key=lambda rung: rung.value)
         drawn = plots.intervals([(r.name, r.value, r.low, r.high) for r in ladder.rungs], accented=best.name)
         keep_plot(name, drawn)
