@@ -205,7 +205,7 @@ def marian_ours(place: Path) -> Turn:
     batch = max(1, round(PAIRS * each / 128))
     objective = Seq2Seq(Pairs.of(rows), Seq2SeqSettings(context=128), 1, Ends(1, 0, 1, 0, 0))
     settings = TrainSettings(steps=STEPS, batch=batch, compile=False)  # as `finetune translate` has it: shapes differ from step to step
-    state = State.new(model, Optimizer(model, OptimSettings(kind="adamw")), 0.0)
+    state = State.new(model, Optimizer(model, OptimSettings(kind="adamw")), averages=False)
     steps = list(train(state, objective, settings, ScheduleSettings(warmup=1), cpu))[WARM:]
     return [step.seconds for step in steps], [objective.targets(objective.batch(step, batch)) for step in range(WARM, STEPS)]
 

@@ -27,7 +27,7 @@ SETTINGS = TrainSettings(steps=12, batch=4, precision="fp32", compile=False, ema
 def fresh():
     torch.manual_seed(1)
     model = build(LlamaSettings(layers=1, width=16, heads=2, dropout=0.1), VOCABULARY)
-    return State.new(model, Optimizer(model, OptimSettings()), SETTINGS.ema)
+    return State.new(model, Optimizer(model, OptimSettings()), averages=SETTINGS.averages)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def steps(state, objective, count=None):
 
 
 def weights(state):
-    return torch.cat([p.detach().flatten() for p in state.model.parameters()] + [v.flatten() for v in state.ema.values()])
+    return torch.cat([p.detach().flatten() for p in state.model.parameters()] + [v.flatten() for v in state.mean.values()])
 
 
 def test_resumed_is_uninterrupted_bit_by_bit(tmp_path, objective):
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, objective):
     steps(state, objective, 2)
     save(tmp_path, state, 1.0, 2)
     model = build(LlamaSettings(layers=2, width=16, heads=2), VOCABULARY)
-    other = State.new(model, Optimizer(model, OptimSettings()), 0.9)
+    other = State.new(model, Optimizer(model, OptimSettings()), averages=True)
     with pytest.raises(ArtifactError):
         restore(tmp_path, other)
 

@@ -32,7 +32,7 @@ def session(out, data, validation, **settings):
     chosen = TrainSettings(**{**PLAIN, **settings})
     out.mkdir(exist_ok=True)
     objective = Causal(Samples(Store.open(data), 16, 1), CausalSettings(context=16))
-    state = State.new(model, Optimizer(model, OptimSettings()), chosen.ema)
+    state = State.new(model, Optimizer(model, OptimSettings()), averages=chosen.averages)
     return Session(out, state, objective, chosen, ScheduleSettings(warmup=2), validation, CPU)
 
 

@@ -2,7 +2,7 @@
 
     runs/lm/checkpoints/step-0000500/
         model.safetensors       weights as trained
-        average.safetensors     their moving average, where there is one: what is validated, generated from and exported
+        average.safetensors     their mean over steps, where there is one: what is validated, generated from and exported
         optimizer.safetensors   moments
         progress.json           step, skipped updates, validation result
         manifest.json           sizes and SHA-256 of the above
@@ -53,8 +53,8 @@ def save(run: Path, state: State, cost: float | None, keep_last: int, history: d
     finite = cost if cost is not None and math.isfinite(cost) else None
     with new_folder(place, "checkpoint", extra={"step": state.step}) as folder:
         save_tensors(folder / MODEL, _weights(state.model))
-        if state.ema is not None:
-            save_tensors(folder / AVERAGE, {name: value.contiguous() for name, value in state.ema.items()})
+        if state.mean is not None:
+            save_tensors(folder / AVERAGE, {name: value.contiguous() for name, value in state.mean.items()})
         save_tensors(folder / OPTIMIZER, {name: value.contiguous() for name, value in state.optimizer.tensors().items()})
         write_json(folder / PROGRESS, {"step": state.step, "skipped": state.skipped, "cost": finite, "history": history or {}})
     _prune(run, keep_last)
@@ -73,9 +73,9 @@ def restore(run: Path, state: State) -> dict[str, Any]:
             open_folder(place, "checkpoint")
             progress = read_json(place / PROGRESS)
             _load_weights(state.model, place / MODEL)
-            if state.ema is not None:
-                state.ema = {k: v.to(p.device) for (k, v), p in zip(_read(place / AVERAGE).items(), state.model.parameters(), strict=True)}
-                state.ema = {name: state.ema[name] for name, _ in state.model.named_parameters()}
+            if state.mean is not None:
+                state.mean = {k: v.to(p.device) for (k, v), p in zip(_read(place / AVERAGE).items(), state.model.parameters(), strict=True)}
+                state.mean = {name: state.mean[name] for name, _ in state.model.named_parameters()}
             state.optimizer.load(_read(place / OPTIMIZER))
         except UserError as error:
             damaged.append(place)

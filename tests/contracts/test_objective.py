@@ -149,7 +149,7 @@ def test_accumulated_is_the_big_batch(name, store, accumulate):
     task = objective(name, store)
     for pieces in (1, accumulate):
         one = model(name)
-        state = State.new(one, Optimizer(one, OptimSettings()), 0.0)
+        state = State.new(one, Optimizer(one, OptimSettings()), averages=False)
         batch = task.batch(0, 6)
         settings = TrainSettings(batch=6, accumulate=pieces, precision="fp32", compile=False)
         losses.append(loop._gradients(state, task, batch, task.targets(batch), settings, CPU, torch.float32))
@@ -166,7 +166,7 @@ def test_it_is_learnt(name, store, precision):
 
     torch.manual_seed(1)
     one = build(MODELS[SETTINGS[name].shape], tokenizer(name).vocabulary, SETTINGS[name].shape)
-    state = State.new(one, Optimizer(one, OptimSettings(learning_rate=0.02, table_rate=0.02, vector_rate=0.02)), 0.0)
+    state = State.new(one, Optimizer(one, OptimSettings(learning_rate=0.02, table_rate=0.02, vector_rate=0.02)), averages=False)
     settings = TrainSettings(steps=25, batch=8, precision=precision, compile=False)
     steps = list(train(state, objective(name, store), settings, ScheduleSettings(warmup=2), CPU))
     assert steps[-1].loss < steps[0].loss - 0.3

@@ -11,7 +11,7 @@ from zhixing.models import LlamaSettings, RNNSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
 from zhixing.train import loop
-from zhixing.train.loop import PATIENCE, State, TrainSettings, averaged, train, validate
+from zhixing.train.loop import PATIENCE, State, TrainSettings, averaged, check_steps, train, validate
 from zhixing.train.optim import Optimizer, OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
@@ -30,10 +30,10 @@ def objective(folder, **settings):
     return Causal(Samples(Store.open(folder), 16, 1, chosen.document_mask), chosen)
 
 
-def state(settings=SMALL, ema=0.0, optim=None):
+def state(settings=SMALL, averages=False, optim=None):
     torch.manual_seed(1)
     model = build(settings, VOCABULARY)
-    return State.new(model, Optimizer(model, optim or OptimSettings()), ema)
+    return State.new(model, Optimizer(model, optim or OptimSettings()), averages=averages)
 
 
 def plain(**settings):
@@ -68,20 +68,21 @@ def test_accumulated_is_the_big_batch(folder, accumulate, mask):
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-7)
 
 
-def test_a_copy_at_rest_goes_on_with_the_same_bits(folder):
+@pytest.mark.parametrize("how", [{"ema": 0.9}, {"tail": 0.9}], ids=["ema", "tail"])
+def test_a_copy_at_rest_goes_on_with_the_same_bits(folder, how):
     dropped = LlamaSettings(layers=2, width=32, heads=2, dropout=0.2)
-    settings = plain(ema=0.9)
-    whole = state(dropped, 0.9)
+    settings = plain(**how)
+    whole = state(dropped, averages=True)
     list(train(whole, objective(folder), settings, SCHEDULE, CPU))
-    first = state(dropped, 0.9)
+    first = state(dropped, averages=True)
     list(itertools.islice(train(first, objective(folder), settings, SCHEDULE, CPU), 7))
-    second = state(dropped, 0.9)
+    second = state(dropped, averages=True)
     second.model.load_state_dict(first.model.state_dict())
     second.optimizer.load(first.optimizer.tensors())
-    second.ema, second.step = first.ema, first.step
+    second.mean, second.step = first.mean, first.step
     list(train(second, objective(folder), settings, SCHEDULE, CPU))
     assert torch.equal(weights(whole), weights(second))
-    assert all(torch.equal(whole.ema[name], second.ema[name]) for name in whole.ema)
+    assert all(torch.equal(whole.mean[name], second.mean[name]) for name in whole.mean)
 
 
 def test_compiled_is_eager_within_tolerance(folder):
@@ -139,16 +140,32 @@ def test_many_poisoned_steps_stop_the_run(folder):
 
 
 def test_moving_average_is_used_in_validation_alone(folder):
-    one = state(ema=0.5)
+    one = state(averages=True)
     list(train(one, objective(folder), plain(ema=0.5), SCHEDULE, CPU))
     raw = weights(one).clone()
-    mean = torch.cat([one.ema[name].flatten() for name, _ in one.model.named_parameters()])
+    mean = torch.cat([one.mean[name].flatten() for name, _ in one.model.named_parameters()])
     assert not torch.equal(raw, mean)
     with averaged(one):
         assert torch.equal(weights(one), mean)
     assert torch.equal(weights(one), raw)
     validate(one, objective(folder), plain(), CPU, 4, 2)
     assert torch.equal(weights(one), raw)
+
+
+@pytest.mark.parametrize(("tail", "last"), [(0.25, 5), (0.001, 1), (1.0, 20)])
+def test_the_mean_of_the_tail_is_the_mean_of_its_steps(folder, tail, last):
+    one, seen = state(averages=True), []
+    for step in train(one, objective(folder), plain(tail=tail), SCHEDULE, CPU):
+        seen.append(weights(one).double())
+        mean = torch.cat([one.mean[name].flatten() for name, _ in one.model.named_parameters()])
+        begun = max(0, step.step - (20 - last))
+        assert torch.allclose(mean.double(), torch.stack(seen[-max(1, begun) :]).mean(0), atol=1e-6)
+    assert len(seen) == 20
+
+
+def test_two_ways_to_average_are_refused():
+    with pytest.raises(ValueError, match=r"train\.ema and train\.tail are two ways"):
+        check_steps(plain(ema=0.9, tail=0.1), SCHEDULE)
 
 
 def test_bf16_learns_as_fp32_does(folder):

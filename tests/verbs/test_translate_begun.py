@@ -136,7 +136,7 @@ def pretrained_run(folder, objective, width):
         files.write_json(made / "lineage.json", {})
         words.save(made / "tokenizer.json")
     model = tiny.model(recipe.model, words.vocabulary, shape=recipe.shape)
-    checkpoint.save(folder, State.new(model, Optimizer(model, recipe.optim), 0.0), 1.0, 1)
+    checkpoint.save(folder, State.new(model, Optimizer(model, recipe.optim), averages=False), 1.0, 1)
     return folder
 
 

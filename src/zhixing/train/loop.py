@@ -54,6 +54,9 @@ class TrainSettings(Settings):
     """Seed of initial weights, order of samples and dropout."""
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the exponential moving average of the weights, which is then what is validated and used; 0 is off."""
+    tail: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps, the last ones, over which the weights are averaged, each step alike; the mean is then what is validated and used.
+    0 is off. (Polyak & Juditsky 1992; known as averaging of checkpoints, of which it takes every step instead of a few.)"""
     validate_every: int = Field(default=100, ge=1)
     """Steps between validations."""
     validate_tokens: int = Field(default=65_536, ge=1)
@@ -65,11 +68,18 @@ class TrainSettings(Settings):
     patience: int = Field(default=0, ge=0)
     """Early stopping: validations in a row without a new best after which training stops; 0 is off."""
 
+    @property
+    def averages(self) -> bool:
+        """Whether a mean of the weights is kept beside them."""
+        return self.ema > 0 or self.tail > 0
+
 
 def check_steps(train: TrainSettings, schedule: ScheduleSettings) -> None:
     """What the validators of recipes ask of both parts together. Raises `ValueError`."""
     if train.accumulate > train.batch:
         raise ValueError(f"train.accumulate = {train.accumulate} cuts a batch of only train.batch = {train.batch} rows")
+    if train.ema > 0 and train.tail > 0:
+        raise ValueError("train.ema and train.tail are two ways to average the weights; set one of them")
     if schedule.warmup >= train.steps:
         raise ValueError(f"schedule.warmup = {schedule.warmup} leaves nothing of train.steps = {train.steps}")
 
@@ -80,14 +90,15 @@ class State:
 
     model: nn.Module
     optimizer: Optimizer
-    ema: dict[str, Tensor] | None
+    mean: dict[str, Tensor] | None
+    """Of the weights over steps, where one is kept."""
     step: int = 0
     skipped: int = 0
 
     @classmethod
-    def new(cls, model: nn.Module, optimizer: Optimizer, decay: float) -> State:
-        """A training that has not begun; `decay` > 0 keeps a moving average of the weights."""
-        return cls(model, optimizer, {name: p.detach().clone() for name, p in model.named_parameters()} if decay > 0 else None)
+    def new(cls, model: nn.Module, optimizer: Optimizer, *, averages: bool) -> State:
+        """A training that has not begun; averages: whether it keeps a mean of the weights."""
+        return cls(model, optimizer, {name: p.detach().clone() for name, p in model.named_parameters()} if averages else None)
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
         finite = math.isfinite(mean) and math.isfinite(norm)
         if finite:
             state.optimizer.step(rate)
-            _average(state, settings.ema)
+            _average(state, settings)
         state.optimizer.zero_grad()
         in_a_row = 0 if finite else in_a_row + 1
         state.skipped += not finite
@@ -172,11 +183,17 @@ def _gradients(
     return total
 
 
-def _average(state: State, decay: float) -> None:
-    if state.ema is not None:
+def _average(state: State, settings: TrainSettings) -> None:
+    """Let the step that `state` has just taken into its mean of the weights."""
+    if state.mean is None:
+        return
+    if settings.tail:
+        before = settings.steps - max(1, round(settings.tail * settings.steps))
+        share = 1 / max(1, state.step + 1 - before)  # 1 before the tail begins: the mean is then the weights themselves
+    else:
         # A short memory at first, or the average would remember the random start for 1 / (1 - decay) steps.
-        now = min(decay, (1 + state.step) / (10 + state.step))
-        torch._foreach_lerp_(list(state.ema.values()), [p.detach() for p in state.model.parameters()], 1 - now)
+        share = 1 - min(settings.ema, (1 + state.step) / (10 + state.step))
+    torch._foreach_lerp_(list(state.mean.values()), [p.detach() for p in state.model.parameters()], share)
 
 
 @torch.no_grad()
@@ -211,9 +228,9 @@ def averaged(state: State) -> Iterator[None]:
 
 def swap_average(state: State) -> None:
     """Exchange the weights and their moving average."""
-    if state.ema is not None:
+    if state.mean is not None:
         for name, p in state.model.named_parameters():
-            p.data, state.ema[name] = state.ema[name], p.data
+            p.data, state.mean[name] = state.mean[name], p.data
 
 
 def compile_layers(model: nn.Module) -> None:

@@ -259,4 +259,4 @@ def begin(recipe: Recipe, vocabulary: int, device: torch.device, base: Base | No
             model = build(recipe.model, vocabulary, recipe.shape)
     else:
         model = base(recipe, vocabulary).to(device)
-    return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)
+    return State.new(model, Optimizer(model, recipe.optim), averages=recipe.train.averages)

@@ -180,7 +180,7 @@ def test_it_learns(kind):
         ClassifySettings(dropout=0.0),
     )
     rates = OptimSettings(kind="adamw", learning_rate=0.01, table_rate=0.01, vector_rate=0.01)
-    state = State.new(made, Optimizer(made, rates), 0.0)
+    state = State.new(made, Optimizer(made, rates), averages=False)
     settings = TrainSettings(steps=40, batch=16, precision="fp32", compile=False)
     steps = list(train(state, task, settings, ScheduleSettings(warmup=2), CPU))
     assert steps[-1].loss < 0.3 * steps[0].loss

@@ -91,4 +91,4 @@ def begin(start: Start, recipe: AnswerRecipe, device: torch.device) -> State:
         made.encoder.load_state_dict(start.encoder.state_dict())
     if start.head is not None:
         made.head.load_state_dict(start.head.state_dict())
-    return State.new(made.to(device), Optimizer(made, recipe.optim), recipe.train.ema)
+    return State.new(made.to(device), Optimizer(made, recipe.optim), averages=recipe.train.averages)

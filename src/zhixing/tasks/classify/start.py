@@ -154,4 +154,4 @@ def begin(start: Start, recipe: ClassifyRecipe, classes: int, device: torch.devi
         plant(model, start.vectors, start.tokenizer)
     made = classifier(model, classes, recipe.objective).to(device)
     adapt(made.body, recipe.lora)
-    return State.new(made, Optimizer(made, recipe.optim), recipe.train.ema)
+    return State.new(made, Optimizer(made, recipe.optim), averages=recipe.train.averages)

@@ -68,7 +68,7 @@ def begin(recipe: TranslateRecipe, marks: Marks, device: torch.device, fill: Cal
         model = build_translator(recipe, *marks.rows)
     if fill is not None:
         fill(model)
-    return State.new(model, Optimizer(model, recipe.optim), recipe.train.ema)
+    return State.new(model, Optimizer(model, recipe.optim), averages=recipe.train.averages)
 
 
 def mean_nats(sums: Iterable[tuple[float, int]]) -> float:
