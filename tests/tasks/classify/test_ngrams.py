@@ -16,7 +16,7 @@ from zhixing.corpus.labelled import Example
 from zhixing.errors import ArtifactError, MissingPackage, SettingError, UserError
 from zhixing.files import write_json
 from zhixing.tasks.classify.artifact import open_classifier
-from zhixing.tasks.classify.ngrams import Counter, NGrams, fit, stacked
+from zhixing.tasks.classify.ngrams import STRENGTHS, Counter, NGrams, fit, stacked
 
 ENGLISH = [Example(f"a {word} film {n}", label, "x", n) for n in range(9) for word, label in (("fine", "b"), ("dull", "a"), ("so so", "c"))]
 CHINESE = [Example(f"这部电影{word}，第{n}集", label, "x", n) for n in range(9) for word, label in (("好看", "b"), ("难看", "a"))]
@@ -36,7 +36,7 @@ def test_margins_are_those_of_scikit_learn(texts, tmp_path):
     said = [e.text for e in texts]
     counter = Counter(texts is CHINESE)
     plain = {tuple(np.round(LinearSVC(C=c, random_state=1, max_iter=10_000).fit(counter.fit(said), gold).decision_function(
-        counter(said)), 4).ravel()) for c in (0.05, 0.2, 1.0)}  # fmt: skip
+        counter(said)), 4).ravel()) for c in STRENGTHS}  # fmt: skip
     margins = made.margins(said)
     assert tuple(np.round(margins[:, 1] if margins.shape[1] == 2 else margins, 4).ravel()) in plain
     if margins.shape[1] == 2:
@@ -65,7 +65,7 @@ def test_any_number_of_labels():
     counter = Counter(False)
     rows = counter.fit([e.text for e in texts])
     plain = [OneVsRestClassifier(LinearSVC(C=c, random_state=1, max_iter=10_000)).fit(rows, gold[:, :2]).decision_function(rows)
-             for c in (0.05, 0.2, 1.0)]  # fmt: skip
+             for c in STRENGTHS]  # fmt: skip
     assert any(np.allclose(margins[:, :2], one, atol=1e-4) for one in plain)
 
 

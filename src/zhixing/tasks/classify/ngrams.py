@@ -27,7 +27,7 @@ from zhixing.corpus.labelled.examples import Kind
 from zhixing.errors import ArtifactError, MissingPackage
 from zhixing.files import read_json, sha256, write_bytes, write_json
 
-STRENGTHS = (0.05, 0.2, 1.0)
+STRENGTHS = (0.05, 0.2, 0.5, 1.0)
 """What the machine's C is chosen from."""
 ENOUGH = 1000
 """Texts from which on n-grams that stand in one alone are left out."""
