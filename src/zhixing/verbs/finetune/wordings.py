@@ -89,7 +89,9 @@ def reworded(materials: Sequence[Material], settings: AugmentSettings, folder: P
     wordings = {
         text: line for text, line in zip(texts, lines, strict=True) if line.strip() and line != text and not faults.strange(line, own)
     }
-    say(f"{len(wordings)} of {len(texts)} texts have another wording")
+    shown = sorted(wordings, key=len)[len(wordings) // 4 : len(wordings) // 4 + 1]
+    such = f", such as {wordings[shown[0]]!r:.120} for {shown[0]!r:.120}" if shown else ""
+    say(f"{len(wordings)} of {len(texts)} texts have another wording{such}")
     if len(wordings) < FEW * len(texts):
         warn("the other texts came back blank, in another script, or as they were: these translators may not suit them")
     return [replace(material, wordings=wordings) for material in materials]
