@@ -11,7 +11,7 @@ from zhixing.models import LlamaSettings, RNNSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
 from zhixing.train import loop
-from zhixing.train.loop import PATIENCE, State, TrainSettings, averaged, check_steps, train, validate
+from zhixing.train.loop import PATIENCE, State, TrainSettings, averaged, check_steps, compile_layers, train, validate
 from zhixing.train.optim import Optimizer, OptimSettings
 from zhixing.train.schedule import ScheduleSettings
 
@@ -83,6 +83,19 @@ def test_a_copy_at_rest_goes_on_with_the_same_bits(folder, how):
     list(train(second, objective(folder), settings, SCHEDULE, CPU))
     assert torch.equal(weights(whole), weights(second))
     assert all(torch.equal(whole.mean[name], second.mean[name]) for name in whole.mean)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler touches what PyTorch itself has deprecated
+def test_the_twelfth_model_of_a_process_is_compiled_too():
+    from torch._dynamo.utils import counters
+
+    for width in range(16, 112, 8):
+        model = build(LlamaSettings(layers=1, width=width, heads=2), VOCABULARY)
+        compile_layers(model)
+        before = counters["stats"]["unique_graphs"]
+        model(torch.ones(2, 8, dtype=torch.long))
+        assert counters["stats"]["unique_graphs"] == before + 1
 
 
 def test_compiled_is_eager_within_tolerance(folder):

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -236,10 +237,19 @@ def swap_average(state: State) -> None:
 def compile_layers(model: nn.Module) -> None:
     """Let torch.compile make kernels for the model's repeated layers at their next call; those of the first serve all.
 
+    In a process it makes eight of a function, for as many shapes, and none for the ninth: a process that trains many models lets go of the
+    kernels of former ones in time. A run takes two calls, its trial and itself, which share theirs.
+
     Embedding and head stay outside: the compiled CPU kernel of an embedding's gradient adds in no fixed order, and training is repeatable.
     """
+    if next(_COMPILED) % 4 == 0:
+        torch.compiler.reset()
     for layer in _layers(model):
         layer.compile(dynamic=False)
+
+
+_COMPILED = itertools.count()
+"""Models that this process has compiled."""
 
 
 def uncompile_layers(model: nn.Module) -> None:
