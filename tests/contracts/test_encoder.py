@@ -278,7 +278,7 @@ def test_compiled_equals_eager(name, backend):
         outcomes.append((states, torch.autograd.grad(loss, list(model.parameters()))))
     near(outcomes[0][0], outcomes[1][0])
     for a, b in zip(outcomes[0][1], outcomes[1][1], strict=True):
-        near(a, b, 1e-3)  # gradients of about 2, by sums in another order
+        near(a, b, 1e-4)
     with torch.no_grad():  # rows without their padding go past the compiled call
         alone = model.encoder(much[0][1:2, :13])
         near(model(*much)[1, :13], alone[0], 1e-4)

@@ -59,7 +59,7 @@ def wordings(folder):
 def test_texts_are_trained_on_in_both_wordings(place, tmp_path, capsys):
     result = zx.finetune.classify(data=[str(place / "texts.tsv")], out=tmp_path / "run", settings={**SMALL, **way(place)})
     said = capsys.readouterr().err
-    assert f"{result.train_texts} of {result.train_texts} texts have another wording, such as '" in said
+    assert f"{result.train_texts} of {result.train_texts} texts have another wording\nsuch as '" in said
     found = wordings(tmp_path / "run")
     assert len(found) == result.train_texts and {word for line in found for word in line.split()} <= set(OTHER.values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zhixing.console import say
 from zhixing.corpus.clean import CleanSettings
@@ -38,8 +38,8 @@ class Material:
     """Rows of the validation data that were set aside."""
     targets: Targets
     paired: bool
-    wordings: Mapping[str, str] = field(default_factory=dict)
-    """Other wordings of training texts, where `objective.augment.reworded` asks for them."""
+    wordings: Mapping[str, str] | None = None
+    """Other wordings of training texts, once they are made: see `objective.augment.reworded`."""
 
     @property
     def fingerprint(self) -> str:

@@ -35,10 +35,10 @@ def translators(settings: AugmentSettings, device: str) -> tuple[Translator, Tra
 
     Raises `ArtifactError` for folders that are none, `SettingError` for two whose languages are not each other's.
     """
-    from zhixing.tasks.translation.artifact import Translator
-
     if settings.there is None or settings.back is None:
         return None
+    from zhixing.tasks.translation.artifact import Translator
+
     there, back = Translator.open(settings.there, device), Translator.open(settings.back, device)
     own, other = there.task.source_language, there.task.target_language
     if (back.task.source_language, back.task.target_language) != (other, own):
@@ -49,12 +49,12 @@ def translators(settings: AugmentSettings, device: str) -> tuple[Translator, Tra
 
 def refuse_another_script(materials: Sequence[Material], settings: AugmentSettings) -> None:
     """Raise `SettingError` for texts that are not written as the language is that they are to be translated from."""
+    if settings.there is None:
+        return
     from zhixing.corpus.pairs import faults
     from zhixing.tasks.artifact import read_task
     from zhixing.tasks.translation.artifact import Task
 
-    if settings.there is None:
-        return
     language, texts = read_task(settings.there, Task).source_language, _texts(materials)
     own = faults.script(language)
     if sum(faults.strange(text, own) for text in texts) > len(texts) / 2:
@@ -68,12 +68,12 @@ def reworded(materials: Sequence[Material], settings: AugmentSettings, folder: P
     Raises `ArtifactError` where the folder has those of other texts or translators, `Interrupted` after SIGINT, with what is translated
     kept.
     """
+    both = translators(settings, device) if any(material.wordings is None for material in materials) else None
+    if both is None:
+        return list(materials)
     from zhixing.corpus.pairs import faults
     from zhixing.tasks.translation import synthetic
 
-    both = translators(settings, device)
-    if both is None or all(material.wordings for material in materials):
-        return list(materials)
     there, back = both
     texts, own = _texts(materials), faults.script(there.task.source_language)
     digest = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
@@ -89,9 +89,10 @@ def reworded(materials: Sequence[Material], settings: AugmentSettings, folder: P
     wordings = {
         text: line for text, line in zip(texts, lines, strict=True) if line.strip() and line != text and not faults.strange(line, own)
     }
-    shown = sorted(wordings, key=len)[len(wordings) // 4 : len(wordings) // 4 + 1]
-    such = f", such as {wordings[shown[0]]!r:.120} for {shown[0]!r:.120}" if shown else ""
-    say(f"{len(wordings)} of {len(texts)} texts have another wording{such}")
+    say(f"{len(wordings)} of {len(texts)} texts have another wording")
+    if wordings:
+        text = sorted(wordings, key=len)[len(wordings) // 4]
+        say(f"such as {wordings[text]!r:.120} for {text!r:.120}")
     if len(wordings) < FEW * len(texts):
         warn("the other texts came back blank, in another script, or as they were: these translators may not suit them")
     return [replace(material, wordings=wordings) for material in materials]
