@@ -264,7 +264,8 @@ def test_dropout_only_in_training(settings):
 @pytest.mark.filterwarnings("default")  # the compiler touches what PyTorch itself has deprecated
 @pytest.mark.parametrize(("name", "backend"), COMPILE)
 def test_compiled_equals_eager(name, backend):
-    model, (tokens, mask) = perturbed(ARCHITECTURES[name]), padded(share="little")
+    # In fp64: gradients of a perturbed model are up to 6e-4 off in fp32, eager ones and compiled ones alike.
+    model, (tokens, mask) = perturbed(ARCHITECTURES[name]).double(), padded(share="little")
     much = padded()
     if not model.repeated():
         pytest.skip("nothing here is compiled")
