@@ -33,8 +33,8 @@ def test_a_run_begins_where_nothing_is_and_goes_on_where_one_is(tmp_path):
 @pytest.mark.parametrize(
     ("minutes", "chosen", "message"),
     [
-        (1.0, {"train.steps": 5}, "train.steps: and --minutes both say|train.steps and --minutes both say"),
-        (None, {"train.steps": 5, "objective.epochs": 2.0}, "train.steps.* and objective.epochs both say"),
+        (1.0, {"train.steps": 5}, "train.steps: cannot be given together with --minutes: both say"),
+        (None, {"train.steps": 5, "objective.epochs": 2.0}, "train.steps: cannot be given together with objective.epochs: both say"),
         (float("nan"), {}, "minutes.* must be a positive number"),
         (0.0, {}, "minutes.* must be a positive number"),
     ],

@@ -12,6 +12,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -115,7 +116,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, utf8(text))
+
+
+def utf8(text: str) -> bytes:
+    """A text as UTF-8. Half a surrogate pair, for which UTF-8 has no bytes, becomes U+FFFD: JSON can hold an emoji that was cut in two."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", text).encode("utf-8")
 
 
 def dump_json(value: Any) -> str:

@@ -77,33 +77,40 @@ class Predictor:
         """Whether pairs of texts are wanted."""
         return self.opened.task.pairs
 
-    def __call__(self, texts: Sequence[Text]) -> list[Prediction]:
-        """What the model says of each text. Raises `InputError` for a pair where a text is wanted, or the other way round."""
+    def __call__(self, texts: Sequence[Text | Bad]) -> list[Prediction]:
+        """What the model says of each text; of one that is `Bad`, why it says nothing.
+
+        Raises `InputError` for a pair where a text is wanted, or the other way round.
+        """
         if isinstance(texts, str):
             raise InputError("texts", "is one text, and a list of texts is wanted")
         taken = [self._taken(number, text) for number, text in enumerate(texts, start=1)]
-        good = [one for one in taken if not isinstance(one, Bad)]
+        good = [one for one in taken if not isinstance(one, Prediction)]
         pairs = [pair or "" for _, pair in good] if self.paired else None
         outputs = iter(self.opened.outputs([text for text, _ in good], pairs, self.precision) if good else ())
-        return [Prediction(problem=f"the text {one.why}") if isinstance(one, Bad) else self._said(next(outputs)) for one in taken]
+        return [one if isinstance(one, Prediction) else self._said(next(outputs)) for one in taken]
 
-    def stream(self, texts: Iterable[Text], window: int = WINDOW) -> Iterator[Prediction]:
+    def stream(self, texts: Iterable[Text | Bad], window: int = WINDOW) -> Iterator[Prediction]:
         """What the model says of any number of texts, in their order."""
         source = iter(texts)
         while part := list(islice(source, window)):
             yield from self(part)
 
-    def _taken(self, number: int, text: Text) -> tuple[str, str | None] | Bad:
-        """A text, cleaned."""
-        first, second = text if isinstance(text, tuple) else (text, None)
-        if (second is not None) != self.paired:
+    def _taken(self, number: int, text: Text | Bad) -> tuple[str, str | None] | Prediction:
+        """A text, cleaned, or why nothing is said of it."""
+        if isinstance(text, Bad):
+            return Prediction(problem=f"the text {text.why}")
+        if isinstance(text, tuple) != self.paired:
             wanted = "pairs of texts are wanted, as (text, text)" if self.paired else "single texts are wanted, not pairs"
             raise InputError(f"text {number}", wanted)
+        first, second = text if isinstance(text, tuple) else (text, "")
         cleaned = take_text(first, self.opened.cleaning)
-        if isinstance(cleaned, Bad) or second is None:
-            return cleaned if isinstance(cleaned, Bad) else (cleaned, None)
+        if isinstance(cleaned, Bad):
+            return Prediction(problem=f"the text {cleaned.why}")
+        if not self.paired:
+            return cleaned, None
         other = take_text(second, self.opened.cleaning)
-        return other if isinstance(other, Bad) else (cleaned, other)
+        return Prediction(problem=f"the second text {other.why}") if isinstance(other, Bad) else (cleaned, other)
 
     def _said(self, output: np.ndarray[Any, np.dtype[np.float64]]) -> Prediction:
         match self.opened.task.kind:

@@ -6,14 +6,17 @@ Without a file they are kept in memory, for whoever wants to show them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import filelock
+
 from zhixing.console import say
 from zhixing.errors import InputError, Interrupted, SettingError
-from zhixing.files import parents, read_json, write_json, writing
+from zhixing.files import dump_json, parents, read_json, utf8, write_json, writing
 
 
 class Lines:
@@ -32,7 +35,7 @@ class Lines:
         if self.kept is not None:
             self.kept += lines
         if self._file is not None:
-            self._file.write("".join(line + "\n" for line in lines).encode("utf-8"))
+            self._file.write(utf8("".join(line + "\n" for line in lines)))
             self._file.flush()
 
 
@@ -49,10 +52,11 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; with --out what is done would be kept, of {unit} that are only shown nothing is") from None
         return
-    if out.exists():
-        raise SettingError("out", f"{out} exists already; choose another name or remove it")
     part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
-    with parents(out), writing(out):
+    request = None if request is None else json.loads(dump_json(request))  # as it is read again: lists for tuples
+    with parents(out), writing(out), _alone(out):
+        if out.exists():
+            raise SettingError("out", f"{out} exists already; choose another name or remove it")
         before = _whole(part, note, request)
         if before:
             say(f"continuing behind the {before} {unit} that are done")
@@ -62,6 +66,8 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
             try:
                 yield lines
             except KeyboardInterrupt:
+                if request is None:
+                    raise Interrupted(f"interrupted; the {lines.lines} {unit} that are done are in {part}") from None
                 raise Interrupted(f"interrupted; {lines.lines} {unit} are done and kept, and the same command goes on") from None
             except InputError:
                 part.unlink(missing_ok=True)
@@ -69,6 +75,22 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
                 raise
         part.replace(out)
         note.unlink()
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold a file that is being written for this process alone."""
+    place = out.with_name(f".{out.name}.lock")
+    lock = filelock.FileLock(place)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise SettingError("out", f"{out} is being written by another process; wait for it to end or choose another name") from None
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+        lock.release()
 
 
 def _whole(part: Path, note: Path, request: dict[str, Any] | None) -> int:

@@ -63,6 +63,24 @@ def refuse_other_data(out: Path, fingerprint: str) -> None:
         raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
 
 
+def refuse_other_base(out: Path, base: str | None, metric: str) -> None:
+    """Raise `ArtifactError` unless a run was begun with a base, or without one, as this call is, and with the same metric to decide."""
+    lineage = read_json(out / "lineage.json")
+    begun = lineage["base"]
+    if (begun is None) != (base is None):
+        how = "without --base" if begun is None else f"with --base {begun['name']}"
+        raise ArtifactError(out, f"was begun {how}; give the same, or choose another --out")
+    if lineage["metric"] != metric:
+        raise ArtifactError(out, f"was begun with --metric {lineage['metric']}, not {metric}; give the same, or choose another --out")
+
+
+def refuse_changed_base(out: Path, identity: str | None) -> None:
+    """Raise `ArtifactError` unless the base, by the SHA-256 of its weights, is the one that a run was begun with."""
+    begun = read_json(out / "lineage.json")["base"]
+    if begun is not None and begun["sha256"] != identity:
+        raise ArtifactError(out, f"was begun with {begun['name']} as it was then; give that, or choose another --out")
+
+
 def begun_vectors(out: Path, record: Mapping[str, Any] | None) -> Path | None:
     """The word vectors that a run's embedding begins with, by the record in its lineage; None once a checkpoint holds what became of them.
 
@@ -92,6 +110,6 @@ def refuse_two_lengths(minutes: float | None, chosen: Mapping[str, Any]) -> None
         raise SettingError("minutes", f"must be a positive number, not {minutes}")
     said = [name for name in ("train.steps", "objective.epochs") if name in chosen]
     if minutes is not None and said:
-        raise SettingError(said[0], "and --minutes both say how long to train; give one of them")
+        raise SettingError(said[0], "cannot be given together with --minutes: both say how long to train; give one of them")
     if len(said) > 1:
-        raise SettingError("train.steps", "and objective.epochs both say how long to train; give one of them")
+        raise SettingError("train.steps", "cannot be given together with objective.epochs: both say how long to train; give one of them")

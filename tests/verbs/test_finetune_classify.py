@@ -114,6 +114,17 @@ def test_predict_streams_a_file(trained, place, tmp_path):
         zx.predict(trained[0], in_=tmp_path / "in.txt", out=tmp_path / "out.jsonl")
 
 
+def test_a_text_that_a_separator_has_cut_is_not_labelled(trained, tmp_path):
+    (tmp_path / "in.csv").write_text('id,text\n1,"a fine film, really"\n2,a fine film, but dull\n3\n{"\n', encoding="utf-8")
+    [whole, cut, short, *_] = zx.predict(trained[0], in_=tmp_path / "in.csv", text_column="text").predictions
+    assert whole["label"] == "pos"
+    assert cut == {
+        "label": None,
+        "problem": "the text stands in a row of 3 cells, and the others have 2; quote a text that holds the separator",
+    }
+    assert short == {"label": None, "problem": "the text is missing (null or NaN)"}
+
+
 def test_predict_goes_on_where_it_stopped(trained, tmp_path, monkeypatch):
     from zhixing.predict import Predictor
 
@@ -279,10 +290,57 @@ def test_seeds_of_one_base_are_averaged(place):
     assert zx.Predictor.open(out).labels == ("neg", "pos")
     again = zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=2, metric="log_loss", settings=words)
     assert again.metrics == result.metrics
+    (out / "manifest.json").unlink()  # as if killed on the way
     zx.finetune.classify(data=data, valid=valid, base=str(place / "first"), out=out, seeds=3, metric="log_loss", settings=words)
+    assert zx.Predictor.open(out).labels == ("neg", "pos")
     three, mean = load_file(out / "seed-3" / "model.safetensors"), load_file(out / "average-1-3" / "model.safetensors")
     for name in one:
         torch.testing.assert_close(mean[name], (one[name] + two[name] + three[name]) / 3)
+
+
+def test_the_manifest_is_of_the_seed_that_is_kept(place, monkeypatch):
+    from zhixing.verbs.finetune import classify_repeats
+
+    asked = {"data": [str(place / "train.tsv")], "valid": [str(place / "test.tsv")], "out": place / "grown"}
+    for count in (2, 3):
+        monkeypatch.setattr(classify_repeats, "_best", lambda results, metric: len(results) - 1)
+        result = zx.finetune.classify(**asked, seeds=count, settings={**SMALL, "train.steps": 4})
+        assert result.kept == str(place / "grown" / f"seed-{count}")
+        assert json.loads((place / "grown" / "config.json").read_text())["train"]["seed"] == count
+        assert zx.Predictor.open(place / "grown").labels == ("neg", "pos")
+
+
+@pytest.mark.parametrize("several", [{"seeds": 2}, {"folds": 2}])
+def test_several_runs_replace_nothing_of_others(several, place, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="mine: exists already"):
+        zx.finetune.classify(data=[str(place / "train.tsv")], out=tmp_path / "mine", **several, settings={**SMALL, "train.steps": 4})
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["config.json"]
+
+
+def test_a_run_goes_on_with_the_base_and_metric_that_it_was_begun_with(trained, place, tmp_path, monkeypatch):
+    from zhixing.session import Session
+
+    def killed(self):
+        raise MemoryError
+
+    asked = {"data": [str(place / "test.tsv")], "out": tmp_path / "run", "settings": {"train.steps": 3, "train.batch": 8}}
+    other = zx.finetune.classify(data=[str(place / "test.tsv")], out=tmp_path / "other", settings={**SMALL, "train.steps": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "go", killed)
+        with pytest.raises(MemoryError):
+            zx.finetune.classify(**asked, base=str(trained[0]))
+    for changed, says in (
+        ({}, "was begun with --base .*run; give the same"),
+        ({"base": other.run}, "was begun with .*run as it was then"),
+        ({"base": str(trained[0]), "metric": "log_loss"}, "was begun with --metric accuracy, not log_loss"),
+    ):
+        with pytest.raises(ArtifactError, match=says):
+            zx.finetune.classify(**asked, **changed)
+    assert zx.finetune.classify(**asked, base=str(trained[0])).steps == 3
+    with pytest.raises(ArtifactError, match="was begun with --base"):
+        zx.finetune.classify(**asked)
 
 
 def test_cross_validation(place):
@@ -316,6 +374,44 @@ def test_numbers_sets_and_pairs(place, tmp_path):
         assert {"number": found.value is not None, "multi": found.labels is not None, "pairs": found.label is not None}[name]
         scored = zx.evaluate(run, data=[str(tmp_path / "x.jsonl")], text_column="text", label_column=column, pair_column=pair)
         assert {"number": "mse", "multi": "f1_micro", "pairs": "accuracy"}[name] in scored.metrics
+    asked = {"data": [str(tmp_path / "x.jsonl")], "text_column": "text", "test": "mcnemar"}
+    with pytest.raises(SettingError, match="numbers have none"):
+        zx.compare(tmp_path / "number", tmp_path / "number", label_column="score", **asked)
+    assert list(zx.compare(tmp_path / "multi", tmp_path / "multi", label_column="tags", **asked).metrics) == ["subset_accuracy"]
+
+
+def test_pairs_are_read_from_files_as_in_training(tmp_path):
+    draw = random.Random(1)
+    pairs = [(f"{draw.choice((*GOOD, *BAD))} film number {i}", draw.choice((*GOOD, *BAD))) for i in range(60)]
+    table(tmp_path / "train.tsv", [("label", "premise", "hypothesis"), *((a.split()[0] in GOOD, a, b) for a, b in pairs)])
+    zx.finetune.classify(data=[str(tmp_path / "train.tsv")], out=tmp_path / "run", settings={**SMALL, "train.steps": 30})
+    expected = [p.label for p in zx.Predictor.open(tmp_path / "run")(pairs)]
+    assert set(expected) == {"True", "False"}
+    table(tmp_path / "named.tsv", [("index", "premise", "hypothesis"), *((i, a, b) for i, (a, b) in enumerate(pairs))])
+    table(tmp_path / "bare.tsv", pairs)
+    table(tmp_path / "two.tsv", [("id", "text"), *pairs])
+    for name in ("named.tsv", "bare.tsv", "two.tsv"):
+        assert [row["label"] for row in zx.predict(tmp_path / "run", in_=tmp_path / name).predictions] == expected, name
+    table(tmp_path / "vague.tsv", [("id", "a", "b"), *((i, a, b) for i, (a, b) in enumerate(pairs))])
+    with pytest.raises(InputError, match="say which hold the two texts with --text-column and --pair-column"):
+        zx.predict(tmp_path / "run", in_=tmp_path / "vague.tsv")
+    found = zx.predict(tmp_path / "run", in_=tmp_path / "vague.tsv", text_column="a", pair_column="b").predictions
+    assert [row["label"] for row in found] == expected
+    lines = [{"premise": a, "hypothesis": b} for a, b in pairs[:3]] + [{"premise": "alone"}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
+    found = zx.predict(tmp_path / "run", in_=tmp_path / "x.jsonl", out=tmp_path / "out.jsonl")
+    said = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in said] == [*expected[:3], None, None] and found.problems == 2
+    assert said[3]["problem"] == "the second text is missing (null or NaN)"
+    assert said[4]["problem"].startswith("the text stands in a line that ")
+
+
+def test_half_an_emoji(place, tmp_path):
+    table(tmp_path / "train.jsonl", [])
+    lines = [{"text": text, "label": label} for text, label in rows(300, 1)] + [{"text": "x \ud83d", "label": None}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    zx.finetune.classify(data=[str(tmp_path / "train.jsonl")], out=tmp_path / "run", settings={**SMALL, "train.steps": 2})
+    assert "x \ufffd" in json.loads((tmp_path / "run" / "set_aside.jsonl").read_text(encoding="utf-8"))["text"]
 
 
 def test_a_trained_classifier_is_a_base(trained, place, tmp_path):

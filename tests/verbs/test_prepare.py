@@ -182,7 +182,7 @@ def test_places_that_cannot_be_written(text: Path, tmp_path: Path) -> None:
         small([str(text)], text / "below/a/file")
     with pytest.raises(InputError, match=r"absent.toml: cannot be read"):
         prepare([str(text)], out=tmp_path / "out", config=tmp_path / "absent.toml")
-    with pytest.raises(SettingError, match="say the same"):
+    with pytest.raises(SettingError, match="says the same"):
         prepare([str(text)], out=tmp_path / "out", vocabulary=300, settings=["tokenizer.vocabulary=300"])
     assert sorted(os.listdir(tmp_path)) == ["full", "text.txt"]
 

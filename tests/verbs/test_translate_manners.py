@@ -107,7 +107,7 @@ def test_words_are_aligned_and_places_are_those_of_characters(run, translator, t
 def test_what_does_not_go_together_is_said(run, tmp_path):
     for more, said in (
         ({"keep": ["numbers"]}, "setting keep: is all, or some of"),
-        ({"keep": ["all"], "mbr": 4}, "need a search"),
+        ({"keep": ["all"], "mbr": 4}, "needs a search"),
         ({"mbr": -1}, "setting mbr: must be at least 0"),
         ({"mbr": 2, "best": 3}, "fewer than the 3"),
         ({"sample": True, "temperature": 0.0}, "setting temperature"),

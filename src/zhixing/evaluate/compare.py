@@ -12,7 +12,7 @@ import numpy as np
 
 from zhixing.corpus.labelled import Example, Label
 from zhixing.corpus.labelled.examples import Kind, name
-from zhixing.errors import InputError
+from zhixing.errors import InputError, SettingError
 from zhixing.evaluate import significance
 from zhixing.evaluate.classification import examples_for
 from zhixing.evaluate.labels import Outputs, gold, labelled, measured, predicted
@@ -40,6 +40,8 @@ def compare_classifiers(
     """The kind of labels, the number of texts, and for each metric what the difference of B and A is worth."""
     opened = {path: open_classifier(path, device) for path in dict.fromkeys((a, b)) if is_classifier(path)}
     first = next(iter(opened.values()))
+    if test == "mcnemar" and first.task.kind == "number":
+        raise SettingError("test", "= mcnemar is for rates, and numbers have none; bootstrap and permutation are possible")
     if len({one.task.kind for one in opened.values()}) > 1 or len({one.task.pairs for one in opened.values()}) > 1:
         raise InputError(b, f"is a classifier of another kind than {a}")
     examples, _ = examples_for(first, data, where)

@@ -39,6 +39,8 @@ def write(out: Path, run: Path, translator: Translator, quantization: Quantizati
         raise MissingPackage("ctranslate2", "ctranslate2", "exporting to CTranslate2") from None
     if decode.norm != "power" or decode.stop != "usual":
         warn(f"CTranslate2 searches with decode.norm = power and decode.stop = usual, not {decode.norm} and {decode.stop}")
+    if decode.force_end:
+        warn("CTranslate2 does not end by force what is as long as it may be: decode.force_end = false there")
     with new_folder(out, "export", extra={"to": "ctranslate2", "quantization": quantization}) as folder:
         names, end = (translator.source.names(), translator.target.names()), translator.target.end
         made = description(model, model.settings, 2 * task.context, names, begin=translator.marks.start, end=end, pad=translator.target.pad)

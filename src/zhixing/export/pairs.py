@@ -130,7 +130,7 @@ def _named(tokenizer: Tokenizer, context: int) -> dict[str, Any]:
 
 def sources(run: Path, translator: Translator) -> list[str]:
     """What both translate: golden sources, validation sources, and texts that have a little of everything."""
-    lines = (run / "valid.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (run / "valid.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     some = [json.loads(line)["source"] for line in lines[:: -(-len(lines) // COMPARED)]]
     texts = [*(golden.source for golden in translator.task.golden), *some, *(text.strip() for text in TEXTS)]
     return [translator.cleaned(text) for text in dict.fromkeys(texts) if text.strip()]

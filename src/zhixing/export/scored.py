@@ -47,10 +47,14 @@ def finish(folder: Path, run: Path, translator: Translator, engine: engines.Engi
     tokenizers, cpu = (translator.source, translator.target), torch.device("cpu")
     translator.source.save(folder / SOURCE_TOKENIZER)
     translator.target.save(folder / TARGET_TOKENIZER)
-    write_json(folder / RECIPE, translator.recipe.model_dump(mode="json"))
+    decode = translator.recipe.decode
+    if engine == "ctranslate2":
+        decode = decode.model_copy(update={"force_end": False})  # it cannot; of translations that end by themselves, that changes nothing
+    recipe = translator.recipe.model_copy(update={"decode": decode})
+    write_json(folder / RECIPE, recipe.model_dump(mode="json"))
     update = {"engine": engine, "quantization": quantization, "weights": engines.fingerprint(folder, engine), "golden": ()}
     task = translator.task.model_copy(update=update)
-    theirs = Translator(engines.open_engine(folder, engine, tokenizers, quantization, cpu), tokenizers, translator.recipe, task, cpu)
+    theirs = Translator(engines.open_engine(folder, engine, tokenizers, quantization, cpu), tokenizers, recipe, task, cpu)
     texts = [golden.source for golden in translator.task.golden]
     golden = tuple(Golden(source=text, target=one.text, score=one.score) for text, one in zip(texts, theirs(texts), strict=True))
     write_json(folder / TASK, task.model_copy(update={"golden": golden}).model_dump())
@@ -65,7 +69,7 @@ def finish(folder: Path, run: Path, translator: Translator, engine: engines.Engi
 
 def _compared(run: Path, ours: Translator, theirs: Translator) -> tuple[int, tuple[float, float], float, str]:
     """Validation pairs of the run, spread over all of them, translated by both: see `Scored`."""
-    rows = [json.loads(line) for line in (run / "valid.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (run / "valid.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     some = rows[:: -(-len(rows) // PAIRS)]
     sources, references = [row["source"] for row in some], [row["target"] for row in some]
     said: list[list[str]] = [[], []]

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from zhixing.console import progress, warn
+from zhixing.corpus.codes import short
 from zhixing.errors import MissingPackage, SettingError
 from zhixing.metrics import Columns, Metric, Rows, meteor, numbers, ratio, side_by_side, ter
 
@@ -52,17 +53,17 @@ def language_of(texts: Sequence[str]) -> str:
 
 def tokenizer(language: str) -> str:
     """The name of sacrebleu's tokenizer for a language (`zh`, `zh-TW`, `en_GB`, ...). Raises `MissingPackage` for Japanese and Korean."""
-    short = language.lower().replace("_", "-").split("-")[0]
-    if short in ("zh", "cmn", "yue", "chi", "zho"):
+    code = short(language)
+    if code == "zh":
         return "zh"
-    if short in _MECAB:
+    if code in _MECAB:
         import importlib.util
 
-        name, package = _MECAB[short]
-        if importlib.util.find_spec({"ja": "MeCab", "ko": "mecab_ko"}[short]) is None:
-            raise MissingPackage(package, short, f"cutting {language} into words")
+        name, package = _MECAB[code]
+        if importlib.util.find_spec({"ja": "MeCab", "ko": "mecab_ko"}[code]) is None:
+            raise MissingPackage(package, code, f"cutting {language} into words")
         return name
-    return "char" if short in _WITHOUT_SPACES else "13a"
+    return "char" if code in _WITHOUT_SPACES else "13a"
 
 
 def measure(
@@ -205,7 +206,7 @@ def _meteor(language: str, jieba: bool, synsets: Callable[[str], frozenset[str]]
             raise SettingError("metric", f"meteor_jieba is for Chinese, not {language}")
         cut = meteor.other(lambda text: [word for word in rjieba.cut(text) if word.strip()], "jieba")
         return meteor.named(cut, "meteor_jieba")
-    if language.lower().replace("_", "-").split("-")[0] in ("en", "eng"):
+    if short(language) == "en":
         return meteor.english(synsets)
     if synsets is not None:
         raise SettingError("wordnet", f"is for English, not {language}")

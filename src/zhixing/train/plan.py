@@ -189,7 +189,7 @@ def _asked(minutes: float | None, chosen: Mapping[str, Any]) -> float | None:
     if minutes is None:
         return None if "train.steps" in chosen else 10.0
     if "train.steps" in chosen:
-        raise SettingError("train.steps", "and --minutes both say how long to train; give one of them")
+        raise SettingError("train.steps", "cannot be given together with --minutes: both say how long to train; give one of them")
     if not (math.isfinite(minutes) and minutes > 0):
         raise SettingError("minutes", f"must be a positive number, not {minutes}")
     return minutes
@@ -221,7 +221,9 @@ def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:
     """Raise `SettingError` when settings made by hand need more memory than there is, by an estimate from below."""
     weights = size.trained_numbers(recipe.model, vocabulary, recipe.shape) * 12  # weight, gradient and one moment, four bytes each
     if weights > memory:
-        raise SettingError("model.width", f"and its like need {human_bytes(weights)} of memory, of which there are {human_bytes(memory)}")
+        raise SettingError(
+            "model.width", f"asks, with its like, for {human_bytes(weights)} of memory, of which there are {human_bytes(memory)}"
+        )
     rows = -(-recipe.train.batch // recipe.train.accumulate)
     context = recipe.objective.context
     batch = max(rows * context * recipe.model.layers * recipe.model.width * 8, recipe.train.batch * context * 8)

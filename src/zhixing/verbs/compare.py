@@ -127,7 +127,7 @@ def _classifiers(
     _check_test(test)
     kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
     found = {name: Comparison(**entry) for name, entry in differences.items()}
-    name = usual_metric(kind)
+    name = usual_metric(kind) if usual_metric(kind) in found else next(iter(found))
     verdict = _better(name, found[name], lower_is_better(name)) + _few(texts, "texts")
     return CompareResult(a=str(a), b=str(b), data=data, documents=texts, metrics=found, verdict=verdict)
 

@@ -56,7 +56,7 @@ def evaluate(
     data: Annotated[
         list[str] | str | None,
         "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator, questions for a reader. "
-        "Default: what the run was validated on.",
+        "Language models may do without: they are measured on what they were validated on.",
     ] = None,
     window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
     stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
@@ -110,7 +110,7 @@ def _asked(model: Path, data: list[str] | None, window: int | None, stride: int 
     if data is None:
         raise SettingError("data", f"is needed: {model} {why}")
     if window is not None or stride is not None:
-        raise SettingError("window", f"and stride are for language models; {kind} sees what it was trained to see")
+        raise SettingError("window", f"is for language models, as is stride; {kind} sees what it was trained to see")
     return data
 
 

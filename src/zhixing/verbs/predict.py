@@ -18,6 +18,7 @@ from zhixing.config import Result, several
 from zhixing.errors import ArtifactError, InputError, SettingError
 
 if TYPE_CHECKING:
+    from zhixing.corpus.labelled.examples import Bad
     from zhixing.predict import Predictor, Text
     from zhixing.tasks.answer.artifact import Reader
 
@@ -107,7 +108,7 @@ def predict(
     if named := next((name for name, given in (("question", question), ("documents", documents)) if given is not None), None):
         raise SettingError(named, f"is for question-answering runs, and {model} is none")
     if (text is None) == (in_ is None):
-        raise SettingError("in", "and --text: one of them says what to predict")
+        raise SettingError("in", "give either --in or --text; one of them says what to predict")
     began = time.perf_counter()
     predictor = Predictor.open(model, device, precision)
     if text is not None:
@@ -136,9 +137,9 @@ def _check_questions(
 ) -> None:
     """Raise `SettingError` for wishes to a reader that contradict one another."""
     if (question is None) == (in_ is None):
-        raise SettingError("in", "and --question: one of them says what to ask")
+        raise SettingError("in", "give either --in or --question; one of them says what to ask")
     if question is not None and (text is None) == (documents is None):
-        raise SettingError("documents", "and --text: one of them says where to look for the answer")
+        raise SettingError("documents", "give either --documents or --text; one of them says where to look for the answer")
     if in_ is not None and text is not None:
         raise SettingError("text", "goes with --question; questions of a file have their texts there, or are looked for in --documents")
     if text is not None and question is not None and len(text) not in (1, len(question)):
@@ -226,10 +227,12 @@ def _file(
     )  # fmt: skip
 
 
-def _texts(source: Path, text_column: str | None, pair_column: str | None, paired: bool) -> Iterator[Text]:
-    """The texts of a file, whatever stands in them: each row gives one, so that lines in and lines out go together."""
+def _texts(source: Path, text_column: str | None, pair_column: str | None, paired: bool) -> Iterator[Text | Bad]:
+    """The texts of a file, or why a row gives none: each row yields something, so that lines in and lines out go together."""
+    from zhixing.console import say
     from zhixing.corpus.document import Dropped
     from zhixing.corpus.labelled import columns
+    from zhixing.corpus.labelled.examples import Bad
     from zhixing.corpus.labelled.records import Record, records
     from zhixing.corpus.sources import Source
 
@@ -238,22 +241,29 @@ def _texts(source: Path, text_column: str | None, pair_column: str | None, paire
         if paired:
             raise InputError(source, "has one text a line, and this model wants pairs: give csv, tsv or jsonl with two columns")
         for row in rows:
-            yield "" if isinstance(row, Dropped) else str(row.cells[0])  # type: ignore[index]
+            yield Bad(f"stands in a line that {row.reason}") if isinstance(row, Dropped) else str(row.cells[0])  # type: ignore[index]
         return
-    wanted = columns.Wanted(text_column, pair=pair_column or ("1" if paired and form in ("csv", "tsv") else None), labelled=False)
+    wanted = columns.Wanted(text_column, pair=pair_column, labelled=False, paired=paired)
     start = list(islice(rows, columns.LOOKED_AT))
     first = [row for row in start if isinstance(row, Record)]
     if not first:
         raise InputError(source, "is empty" if not start else f"nothing readable in this file: it {start[0].reason}")  # type: ignore[union-attr]
     where = columns.find(first, wanted)
-    if paired and where.pair is None:
-        raise InputError(source, "this model wants pairs of texts: say which column holds the second with --pair-column")
+    for text in where.said:
+        say(f"{source}: {text}")
     skip = first[0] if where.header and where.width is not None else None
     for row in chain(start, rows):
         if row is skip:
             continue
-        values = [None if place is None or isinstance(row, Dropped) else _cell(row, place) for place in (where.text, where.pair)]
-        yield (values[0], values[1]) if paired else values[0]  # type: ignore[misc]
+        if isinstance(row, Dropped):
+            yield Bad(f"stands in a line that {row.reason}")
+        elif where.width is not None and len(row.cells) > where.width:
+            yield Bad(
+                f"stands in a row of {len(row.cells)} cells, and the others have {where.width}; quote a text that holds the separator"
+            )
+        else:
+            text = _cell(row, where.text)
+            yield (text, _cell(row, where.pair)) if paired else text
 
 
 def _cell(row: Any, place: int | str) -> Any:

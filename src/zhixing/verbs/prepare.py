@@ -93,7 +93,7 @@ def prepare(
     chosen, out = gather(config, settings), Path(out)
     if vocabulary is not None:
         if "tokenizer.vocabulary" in chosen:
-            raise SettingError("tokenizer.vocabulary", "and --vocabulary say the same; give one of them")
+            raise SettingError("tokenizer.vocabulary", "cannot be given together with --vocabulary, which says the same; give one of them")
         chosen["tokenizer.vocabulary"] = vocabulary
     if tokenizer is not None and (named := [name for name in chosen if name.startswith("tokenizer.")]):
         raise SettingError(named[0], "has no effect on a tokenizer that is given with --tokenizer; leave one of them out")

@@ -86,7 +86,7 @@ def translate(
     if not Path(model).exists():
         raise ArtifactError(model, "no such run folder; check the path")
     if (text is None) == (in_ is None):
-        raise SettingError("in", "and --text: one of them says what to translate")
+        raise SettingError("in", "give either --in or --text; one of them says what to translate")
     if in_ is None and out is not None:
         raise SettingError("out", "goes with --in; translations of texts of the command line are shown")
     for name, number, least in (("beams", beams, 1), ("best", best, 1), ("mbr", mbr, 0), ("seed", seed, 0)):
@@ -153,12 +153,12 @@ def _shown(line: str, *, aligned: bool) -> dict[str, Any]:
 
 
 def _file(translator: Translator, manner: Manner, model: Path, source: Path, out: Path | None, domain: str | None) -> TranslateResult:
-    from zhixing.tasks.streaming import count_lines, streamed
+    from zhixing.tasks.streaming import streamed
 
     request = {"model": translator.fingerprint, "manner": _told(manner), "to": translator.to, "domain": domain}
     began, cut, forced = time.perf_counter(), 0, 0
-    lines = _lines(source)
-    with streamed(source, lines, out, request, "translating", "lines", WINDOW, count_lines(source)) as (written, windows):
+    total = sum(1 for _ in _lines(source)) if source.is_file() else None  # a line that cannot be read is told now, not after hours
+    with streamed(source, _lines(source), out, request, "translating", "lines", WINDOW, total) as (written, windows):
         for window in windows:
             found = translator(window, manner)
             cut += sum(one.pieces > 1 for one in found)

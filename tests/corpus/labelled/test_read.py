@@ -84,6 +84,12 @@ def test_folders_and_files_of_classes(tmp_path):
     assert found.examples[1].line == 3
 
 
+def test_a_file_below_a_class_is_one_text(tmp_path):
+    write(tmp_path / "pos" / "2023" / "a.txt", "one\ntwo\n")
+    write(tmp_path / "neg" / "neg.txt", "three\nfour\n")
+    assert sorted(pairs(load(tmp_path))) == [("one\ntwo", "pos"), ("three\nfour", "neg")]
+
+
 def test_a_hub_data_set(tmp_path, monkeypatch):
     """Through the datasets library, from a folder instead of the network."""
     monkeypatch.setenv("ZHIXING_CACHE", str(tmp_path / "cache"))

@@ -56,6 +56,24 @@ def test_numbers_and_sets_of_labels():
     assert sum("rare" in e.label for e in valid) == 1
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_label_is_held_out_whole(seed):
+    sets = [Example(f"text {i}", labels, "x.tsv", i) for i, labels in enumerate([("a", "x"), ("a",), ("b", "x"), ("b",)])]
+    train, valid = split(sets, 0.5, seed)
+    assert {name for e in train for name in e.names} == {"a", "b", "x"} and valid
+    again = [*EXAMPLES, *(Example(e.text, "postive", "y.tsv", 1) for e in EXAMPLES[:30:10])]
+    train, valid = split(again, 0.3, seed)
+    assert "postive" in {e.label for e in train}
+    assert not {e.key for e in train} & {e.key for e in valid}
+
+
+def test_numbers_and_sets_of_labels_need_no_class_in_each_fold():
+    numbers = [Example(f"text {i}", 1.0 if i < 3 else 4.0 + i % 2, "x.tsv", i) for i in range(100)]
+    sets = [Example(f"text {i}", () if i == 0 else ("a",), "x.tsv", i) for i in range(100)]
+    for examples in (numbers, sets):
+        assert [len(fold) for fold in folds(examples, 5, 0)] == [20] * 5
+
+
 def test_fewer_texts_of_a_class_than_folds():
     with pytest.raises(InputError, match=r"x\.tsv:7: class 'c' has 30 different texts, fewer than the 31 folds"):
         folds(EXAMPLES, 31, 0)

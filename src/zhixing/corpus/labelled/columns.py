@@ -58,6 +58,8 @@ class Wanted:
     pair: str | int | None = None
     header: bool | None = None
     labelled: bool = True
+    paired: bool = False
+    """Whether there must be a second text."""
 
 
 @dataclass
@@ -87,7 +89,7 @@ def find(first: Sequence[Record], wanted: Wanted) -> Columns:
     rows = [record.cells for record in first if isinstance(record.cells, list)]
     width = Counter(map(len, rows)).most_common(1)[0][0]
     names = [str(cell).strip() for cell in rows[0]]
-    least = 1 + wanted.labelled + (wanted.pair is not None)
+    least = 1 + wanted.labelled + (wanted.paired or wanted.pair is not None)
     if width < least and len(names) < least:
         what = "a text and a label" if wanted.labelled else "a pair of texts"
         raise InputError(source, f"has {_count(width)}, and {what} need {least}; csv parts them with commas, tsv with tabs")
@@ -164,13 +166,15 @@ def _choose(
     text, label, pair = (_place(source, names, w, flag) for w, flag in _asked(wanted))
     said: list[str] = []
     plain = [_plain(name) for name in names]
+    if named and text is None and pair is None:
+        for one, two in PAIRS:
+            if one in plain and two in plain:
+                text, pair = plain.index(one), plain.index(two)
+                said.append(f"texts are pairs, of {names[text]} and {names[pair]}")
+                break
+    if wanted.paired and pair is None:
+        text, pair = _both(source, names, text, named)
     if named:
-        if text is None and pair is None:
-            for one, two in PAIRS:
-                if one in plain and two in plain:
-                    text, pair = plain.index(one), plain.index(two)
-                    said.append(f"texts are pairs, of {names[text]} and {names[pair]}")
-                    break
         if text is None:
             text = next((plain.index(n) for n in TEXTS if n in plain and plain.index(n) not in (label, pair)), None)
         if label is None and wanted.labelled:
@@ -188,6 +192,15 @@ def _choose(
         raise InputError(source, "the same column cannot be two of text, label and pair")
     assert text is not None
     return text, label, pair, said
+
+
+def _both(source: str, names: list[str], text: int | None, named: bool) -> tuple[int, int]:
+    """The columns of the two texts of a pair, of which no name tells; the first two, unless that is a guess."""
+    if len(names) < 2:
+        raise InputError(source, f"has {_count(len(names))}, and a pair of texts need 2")
+    if len(names) > 2 and (named or text):
+        raise InputError(source, f"its columns are {_list(names)}: say which hold the two texts with --text-column and --pair-column")
+    return (1, 0) if text else (0, 1)
 
 
 def _asked(wanted: Wanted) -> tuple[tuple[str | int | None, str], ...]:

@@ -164,12 +164,12 @@ def refuse_bad(found: Labelled, settings: LabelledSettings) -> None:
     )
 
 
-def _sources(path: Path) -> Iterator[tuple[Source, str | None]]:
-    """Files with the class that their place means, None where rows name it."""
+def _sources(path: Path) -> Iterator[tuple[Source, str | None, bool]]:
+    """Files with the class that their place means, None where rows name it; and whether a file is one text."""
     if not path.is_dir():
         if str(path) != STDIN and not path.exists():
             raise InputError(path, "no such file or folder")
-        yield Source(path, named=True), None
+        yield Source(path, named=True), None, False
         return
     inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.name != "manifest.json")
     classes = [p for p in inside if p.is_dir()]
@@ -180,21 +180,20 @@ def _sources(path: Path) -> Iterator[tuple[Source, str | None]]:
             files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
             if not files:
                 raise InputError(folder, "is a class without a file")
-            yield from ((Source(p, named=False), folder.name) for p in files)
+            yield from ((Source(p, named=False), folder.name, True) for p in files)
         return
     tables = [p for p in inside if kind(p.name)[0] in ("csv", "tsv", "jsonl", "json", "parquet")]
     texts = [p for p in inside if kind(p.name)[0] == "text"]
     if not tables and len(texts) < 2:
         raise InputError(path, "holds neither tables nor classes (a folder, or a text file with a text on each line, for each class)")
     for file in tables or texts:
-        yield Source(file, named=bool(tables)), None if tables else file.name.split(".")[0]
+        yield Source(file, named=bool(tables)), None if tables else file.name.split(".")[0], False
 
 
-def _take(place: tuple[Source, str | None], wanted: Wanted, settings: LabelledSettings, rows: list[Any], found: Labelled) -> None:
+def _take(place: tuple[Source, str | None, bool], wanted: Wanted, settings: LabelledSettings, rows: list[Any], found: Labelled) -> None:
     """The rows of a file with its columns; a file in a folder of classes is one text, a text file of a class has one a line."""
-    source, meant = place
+    source, meant, whole = place
     if meant is not None:
-        whole = source.path.parent.name == meant
         _, items = records(source, settings.encoding, labelled=False)
         entries = list(items)
         found.dropped += (entry for entry in entries if isinstance(entry, Dropped))

@@ -18,22 +18,33 @@ from zhixing.errors import InputError
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
     """Examples for training and for validation, in their order.
 
-    Of each class that has at least two different texts, at least one goes to each side.
+    Of each class that has at least two different texts, at least one goes to each side; no label stands only in the validation part.
     """
-    held: set[int] = set()
-    for groups in _strata(examples, seed).values():
-        wanted = min(len(groups) - 1, max(1, round(share * len(groups))))
-        for group in groups[:wanted]:
-            held.update(group)
+    out = [group for _, groups in sorted(_strata(examples, seed).items()) for group in groups[: _share(len(groups), share)]]
+    held = {i for group in out for i in group}
+    trained = Counter(name for i, example in enumerate(examples) if i not in held for name in example.names)
+    for group in out:
+        names = Counter(name for i in group for name in examples[i].names if not isinstance(examples[i].label, float))
+        if any(name not in trained for name in names):  # of texts with several labels, or with one each time another
+            held.difference_update(group)
+            trained += names
     return [e for i, e in enumerate(examples) if i not in held], [e for i, e in enumerate(examples) if i in held]
 
 
+def _share(groups: int, share: float) -> int:
+    """How many of so many groups are held out."""
+    return min(groups - 1, max(1, round(share * groups)))
+
+
 def folds(examples: Sequence[Example], count: int, seed: int) -> list[list[int]]:
-    """The numbers of the examples of each of `count` folds. Raises `InputError` when a class has fewer different texts than folds."""
+    """The numbers of the examples of each of `count` folds. Raises `InputError` when a class has fewer different texts than folds.
+
+    Numbers, and texts with any number of labels, have no classes that a fold could lack; they are dealt out as evenly as can be.
+    """
     made: list[list[int]] = [[] for _ in range(count)]
     place = 0
     for name, groups in sorted(_strata(examples, seed).items()):
-        if len(groups) < count:
+        if len(groups) < count and isinstance(examples[groups[0][0]].label, str):
             where = examples[min(min(groups))].where
             raise InputError(
                 where,

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from statistics import median
 
+from zhixing.corpus.codes import short
 from zhixing.corpus.pairs.pair import Pair, PairSettings
 from zhixing.corpus.stats import han_characters
 
@@ -57,7 +58,7 @@ LATIN = "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"
 @lru_cache
 def script(language: str) -> re.Pattern[str]:
     """The letters that a language is written in; Latin for a language that is not known."""
-    return re.compile(_SCRIPTS.get(re.split("[-_]", language.lower())[0], LATIN))
+    return re.compile(_SCRIPTS.get(short(language), LATIN))
 
 
 def weight(text: str) -> float:

@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from zhixing import device as devices
 from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import clean
+from zhixing.corpus.codes import short
 from zhixing.decode.beam import BeamSettings, Hypothesis
 from zhixing.decode.onnx import OnnxPair
 from zhixing.errors import ArtifactError, UserError
@@ -178,7 +179,7 @@ class Translator:
         cuts = [cut(self.cleaned(text), self._fits) for text in texts]
         found = self.search([piece.text for one in cuts for piece in one.pieces], manner)
         linked = self._linked([piece.text for one in cuts for piece in one.pieces], found) if manner.align else None
-        spaced = self.to.split("-")[0] not in _UNSPACED
+        spaced = short(self.to) not in _UNSPACED
         results, start = [], 0
         for one in cuts:
             mine = slice(start, start + len(one.pieces))

@@ -173,7 +173,7 @@ def refuse_other(bases: Bases, lineage: Mapping[str, Any] | None, run: Path) -> 
     """Raise `ArtifactError` unless a run that is to be begun again is begun with the same models."""
     for name, record in (lineage or {}).items():
         path = getattr(bases, name)
-        place = path if path is not None and path.exists() else Path(record["path"])
+        place = Path(record["path"]) if path is None else path if path.exists() else fetch.locate(path)
         mark = place / MANIFEST if (place / MANIFEST).is_file() else place / "config.json"
         if path is None or not mark.is_file() or sha256(mark) != record["manifest"]:
             raise ArtifactError(run, f"was begun with {record['path']} as it was then; give that, or choose another --out")

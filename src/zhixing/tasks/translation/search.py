@@ -51,7 +51,7 @@ class Manner:
         if self.mbr and not self.beam.best <= self.mbr:
             raise SettingError("mbr", f"= {self.mbr} draws are fewer than the {self.beam.best} that are to be shown")
         if drawn and self.terms is not None:
-            raise SettingError("glossary", "and spans to keep need a search; leave out sampling and minimum Bayes risk")
+            raise SettingError("glossary", "needs a search, as do spans to keep; leave out sampling and minimum Bayes risk")
 
 
 class Search:

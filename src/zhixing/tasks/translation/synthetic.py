@@ -112,18 +112,17 @@ def by_search(translator: Translator, beams: int) -> Say:
 
 def by_drawing(translator: Translator, seed: int) -> Say:
     """A model that draws, so that its texts are as varied as it has learnt; nothing for a text that is longer than its window."""
-    words, target, marks = translator.source, translator.target, translator.marks
+    words, target, search = translator.source, translator.target, translator.search
     longest = translator.task.context
 
     def say(texts: Sequence[str]) -> list[str]:
-        before, after = marks.before_source(), marks.after_source()
-        ids = [[*before, *row, words.end, *after] for row in words.encode_batch([translator.cleaned(text) for text in texts])]
+        ids = search.ids([translator.cleaned(text) for text in texts])
         short = [row for row in ids if len(row) <= longest]
         settings = SampleSettings(temperature=1.0, tokens=longest, seed=seed)
         drawn = iter(
             draws(
-                translator.model, short, settings, begin=marks.start, end=target.end, pad=words.pad,
-                banned=sorted({target.pad} - {target.end}), first=marks.before_target(),
+                translator.model, short, settings, begin=search.begin, end=target.end, pad=words.pad,
+                banned=sorted({target.pad} - {target.end}), first=search.first,
             )
         )  # fmt: skip
         return [target.decode(next(drawn)[0].tokens).strip() if len(row) <= longest else "" for row in ids]

@@ -23,7 +23,16 @@ from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, warn
 from zhixing.errors import InputError, SettingError
 from zhixing.files import new_folder, parents, read_json, sole_user, write_json, write_json_lines
-from zhixing.run_folder import finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
+from zhixing.run_folder import (
+    finished,
+    is_begun,
+    refuse_changed_base,
+    refuse_other_base,
+    refuse_other_data,
+    refuse_two_lengths,
+    taken_up,
+    write_record,
+)  # fmt: skip
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.derive import NEW as TUNED
 from zhixing.verbs.finetune.derive import PRETRAINED
@@ -285,12 +294,14 @@ def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
 
     out = wish.out
     recipe = taken_up(out, AnswerRecipe, wish.chosen)
+    refuse_other_base(out, wish.base, wish.metric)
     if (result := finished(out, AnswerRunResult)) is not None:
         return result
     refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, {})
+    refuse_changed_base(out, start.identity)
     train, windows, _ = cut(material.train, tokenizer, recipe.objective.frame)
     objective = Answering(windows, [q.span for q in train], recipe.train.seed)
     valid, valid_windows, _ = cut(material.valid, tokenizer, recipe.objective.frame)

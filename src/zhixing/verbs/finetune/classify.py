@@ -20,7 +20,17 @@ from zhixing.config import Result, gather, resolve, several
 from zhixing.console import duration, say, warn
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.files import MANIFEST, new_folder, parents, read_json, sha256, sole_user, write_json, write_json_lines
-from zhixing.run_folder import begun_vectors, finished, is_begun, refuse_other_data, refuse_two_lengths, taken_up, write_record
+from zhixing.run_folder import (
+    begun_vectors,
+    finished,
+    is_begun,
+    refuse_changed_base,
+    refuse_other_base,
+    refuse_other_data,
+    refuse_two_lengths,
+    taken_up,
+    write_record,
+)  # fmt: skip
 from zhixing.verbs.evaluate import MetricResult
 
 if TYPE_CHECKING:
@@ -167,7 +177,7 @@ def _check(wish: Wish, seeds: int, folds: int) -> None:
     if seeds < 1 or folds < 1:
         raise SettingError("seeds" if seeds < 1 else "folds", "must be at least 1")
     if folds > 1 and seeds > 1:
-        raise SettingError("folds", "and --seeds cannot be given together; give one of them")
+        raise SettingError("folds", "cannot be given together with --seeds; give one of them")
     if folds > 1 and wish.valid is not None:
         raise SettingError("valid", "cannot be given together with --folds, which hold out each part of the data in turn")
 
@@ -281,12 +291,14 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
 
     out = wish.out
     recipe = taken_up(out, ClassifyRecipe, wish.chosen)
+    refuse_other_base(out, wish.base, metric)
     if (result := finished(out, ClassifyResult)) is not None:
         return result
     refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))
+    refuse_changed_base(out, start.identity)
     objective_settings = recipe.objective.model_copy(update={"window": window_of(recipe)})
     state = begin(start, recipe, material.targets.classes, target)
     (material,) = reworded([material], recipe.objective.augment, out, wish.device)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from zhixing.config import gather
 from zhixing.console import say
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, new_folder, open_folder, read_json, seal, sole_user, write_json
+from zhixing.files import MANIFEST, new_folder, open_folder, read_json, refuse_existing, seal, sole_user, write_json
 from zhixing.run_folder import finished, is_begun
 from zhixing.verbs.evaluate import MetricResult
 from zhixing.verbs.finetune.classify import ClassifyResult, Wish, conclude, materials, run
@@ -42,6 +42,7 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
     first = int(gather(None, wish.chosen).get("train.seed", 1))
     if (wish.out / MANIFEST).is_file() and not (wish.out / SUMMARY).is_file():
         raise ArtifactError(wish.out, "was begun without --seeds; choose another --out")
+    _refuse_strangers(wish.out, f"seed-{first}")
     material = materials(wish)
     with sole_user(wish.out):
         (material,) = reworded([material], draft.objective.augment, wish.out, wish.device)
@@ -53,6 +54,8 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
         kept = [_average(wish, material, results, f"average-{first}-{first + count - 1}"), *results] if wish.base is not None else results
         best = kept[_best(kept, metric)]
         chosen = Path(best.run)
+        if _kept(wish.out) != best.run:
+            (wish.out / MANIFEST).unlink(missing_ok=True)  # until all files are those of the run that is kept, the folder is none
         for file in sorted(p for p in chosen.iterdir() if p.is_file() and p.name not in (MANIFEST, ".lock")):
             shutil.copy2(file, wish.out / file.name)
         summary = best.model_copy(
@@ -65,6 +68,23 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
             }
         )
         return _summarised(wish, summary, chosen)
+
+
+def _kept(out: Path) -> str | None:
+    """Which of its runs a folder of several has its files of; None where that is not settled yet."""
+    if not (out / MANIFEST).is_file():
+        return None
+    kept: str | None = read_json(out / "result.json").get("kept")
+    return kept
+
+
+def _refuse_strangers(out: Path, first: str) -> None:
+    """Raise `ArtifactError` for a folder with files in it of which no earlier call has made the first run."""
+    from zhixing.verbs.finetune.wordings import NOTE
+
+    ours = any((out / name).is_file() for name in (MANIFEST, NOTE, f"{first}/{MANIFEST}"))
+    if not ours and not (out.is_dir() and all(p.name.startswith(".") for p in out.iterdir())):  # of what a kill leaves, there is the lock
+        refuse_existing(out)
 
 
 def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult], name: str) -> ClassifyResult:
@@ -115,9 +135,7 @@ def _summarised(wish: Wish, summary: ClassifyResult, chosen: Path) -> ClassifyRe
     write_json(wish.out / SUMMARY, {"runs": summary.runs, "spread": summary.spread})
     write_json(wish.out / "result.json", summary.model_dump())
     write_classifier_report(wish.out)
-    if not (wish.out / MANIFEST).is_file():
-        sealed = read_json(chosen / MANIFEST)
-        write_json(wish.out / MANIFEST, sealed)
+    write_json(wish.out / MANIFEST, read_json(chosen / MANIFEST))
     return summary
 
 
@@ -156,6 +174,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
 
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)
+    _refuse_strangers(wish.out, "fold-1")
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     splits = deal(wish.data, None, count, draft.data, draft.clean, wish.columns)
     refuse_another_script([part.material for part in splits.parts], draft.objective.augment)

@@ -23,7 +23,7 @@ from zhixing.errors import ArtifactError
 from zhixing.files import parents, read_json, sole_user, write_json
 from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs
+from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs, sources
 
 if TYPE_CHECKING:
     import torch
@@ -69,11 +69,10 @@ class TranslateResult(Result):
         for name, m in self.metrics.items():
             yield f"{name:<16} {m.value:.4f}  [{m.low:.4f}, {m.high:.4f}]  {m.signature}"
         if back := (self.made or {}).get("back"):
-            yield f"back-translation: {back['pairs']} synthetic pairs by {back['reverse']} ({count(back['parameters'])} parameters)"
+            yield f"back-translation: {back['pairs']} synthetic pairs by {back['reverse']} {_sized(back['parameters'])}"
         if teacher := (self.made or {}).get("teacher"):
-            times = teacher["parameters"] / self.parameters
-            sizes = f"{count(teacher['parameters'])} parameters; the student has {count(self.parameters)}, {times:.1f} times fewer"
-            yield f"teacher: {teacher['run']}, {teacher['targets']} targets, {sizes}"
+            fewer = f", {teacher['parameters'] / self.parameters:.1f} times those of the student" if teacher["parameters"] else ""
+            yield f"teacher: {teacher['run']} {_sized(teacher['parameters'])}{fewer}, {teacher['targets']} targets"
         yield f"pair report: {Path(self.run) / 'pair_report.html'}"
 
 
@@ -156,11 +155,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     out = wish.out
     recipe = taken_up(out, TranslateRecipe, wish.chosen)
     lineage = read_json(out / "lineage.json")
-    if (lineage["data"]["names"], lineage["languages"]) != (wish.data, list(wish.languages)):
-        raise ArtifactError(out, f"was begun with {', '.join(lineage['data']['names'])}; give that, or choose another --out")
-    if (made := lineage.get("made", {})) != asked(wish) and made:
-        name = next(name for name, value in asked(wish).items() if value != made[name])
-        raise ArtifactError(out, f"was begun with --{name} {made[name] or 'left out'}; give that, or choose another --out")
+    _refuse_changes(wish, lineage)
     if (result := finished(out, TranslateResult)) is not None:
         return result
     device = devices.pick(wish.device)
@@ -168,7 +163,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     marks = Marks.model_validate(read_json(out / FILE))
     pairs = training_pairs(wish, recipe, marks, words)
     fill = None
-    if lineage.get("base") and not any((out / "checkpoints").glob("step-*")):
+    if lineage["base"] and not any((out / "checkpoints").glob("step-*")):
         refuse_other(wish.bases, lineage["base"], out)
         fill = opened(wish.bases, {}, wish.languages).fill
     state = begin(recipe, marks, device, fill)
@@ -177,6 +172,28 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     session = Session(out, state, task, recipe.train, recipe.schedule, validation, device, spent=time.perf_counter() - began)
     session.go()
     return _finish(wish, session, recipe, marks, words, len(task.pairs), task.left_out)
+
+
+def _refuse_changes(wish: Wish, lineage: Mapping[str, Any]) -> None:
+    """Raise `ArtifactError` unless this call asks for what a run was begun with."""
+    begun = list(lineage.get("base") or {})
+    given = [role for role, path in vars(wish.bases).items() if path is not None] or begun  # after a checkpoint it is of no more use
+    now = {**sources(wish), **asked(wish), "languages": list(wish.languages), "size": wish.size, "base": given}
+    before = {**now, **lineage["data"], **lineage.get("made", {}), "languages": lineage["languages"], "base": begun}
+    before["size"] = lineage.get("size", wish.size)
+    for name, value in now.items():
+        if (was := before[name]) != value:
+            flag = _FLAGS.get(name, f"--{name}")
+            said = ", ".join(map(str, was)) if isinstance(was, list) else was
+            raise ArtifactError(wish.out, f"was begun with {flag} {said or 'left out'}; give the same, or choose another --out")
+
+
+_FLAGS = {"names": "--data", "targets": "--target", "languages": "languages", "columns": "columns"}
+"""What is asked for under another name."""
+
+
+def _sized(parameters: int | None) -> str:
+    return f"({count(parameters)} parameters)" if parameters is not None else "(an export)"
 
 
 def _validation(out: Path, recipe: TranslateRecipe, marks: Marks, words: tuple[Tokenizer, Tokenizer], device: torch.device) -> Validation:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,7 @@ def _read(names: Sequence[str], targets: Sequence[str], wish: Wish) -> Any:
 
 def material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]]:
     """The pairs to train on, examined, and those to validate with."""
+    from zhixing.corpus.clean import clean
     from zhixing.corpus.document import Dropped
     from zhixing.corpus.pairs import Pair, examine
     from zhixing.corpus.split import draw
@@ -141,7 +142,12 @@ def material(wish: Wish, recipe: TranslateRecipe) -> tuple[Examined, list[Pair]]
     say("reading and examining the pairs")
     items = _read(wish.data, wish.targets, wish)
     if wish.valid is not None:
-        held_out = [p for p in _read(wish.valid, (), wish) if isinstance(p, Pair) and p.source.strip() and p.target.strip()]
+        given = (p for p in _read(wish.valid, (), wish) if isinstance(p, Pair))
+        cleaned = (
+            replace(p, source=clean(p.source, recipe.pairs.clean).strip(), target=clean(p.target, recipe.pairs.clean).strip())
+            for p in given
+        )
+        held_out = [p for p in cleaned if p.source and p.target]
         if not held_out:
             raise InputError(", ".join(wish.valid), "holds no pair with two sides")
         return examine(items, wish.languages, recipe.pairs, held_out), held_out
@@ -180,7 +186,7 @@ def create(wish: Wish, began: float) -> None:
     from zhixing.tasks.translation.base import opened
     from zhixing.tasks.translation.marks import FILE, Marks, with_tags
     from zhixing.tasks.translation.recipe import TranslateRecipe
-    from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, write
+    from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, objective, write
     from zhixing.tasks.translation.vocabulary import tokenizers
 
     device = devices.pick(wish.device)
@@ -191,6 +197,10 @@ def create(wish: Wish, began: float) -> None:
         if path is not None:
             translator = Translator.open(path, "cpu")
             _refuse_stranger(translator, name, path, languages)
+            if name == "reverse" and translator.task.engine != "own" and draft.back.search != "beam":
+                raise SettingError(
+                    "reverse", f"= {path} is an export, which can search but not draw; set back.search=beam, or name its run"
+                )
             helpers[name] = translator.fingerprint
     examined, held_out = material(wish, draft)
     report, pairs = examined.report, examined.pairs
@@ -199,9 +209,12 @@ def create(wish: Wish, began: float) -> None:
     for kind, finding in report["findings"].items():
         if kind != "duplicate" and finding["share"] > 0.01:
             warn(f"{finding['count']} pairs: {finding['meaning']} (such as {finding['lines'][0]})")
-    held_out = [
-        pair for pair in held_out if (pair.languages or wish.languages) in spoken and (pair.domain is None or pair.domain in domains)
-    ]
+    known = [pair for pair in held_out if (pair.languages or wish.languages) in spoken and (pair.domain is None or pair.domain in domains)]
+    if not known:
+        raise InputError(", ".join(wish.valid or wish.data), "has no validation pair of a language and a domain that are trained on")
+    if len(known) < len(held_out):
+        warn(f"{len(held_out) - len(known)} validation pairs are of a language or a domain that is not trained on, and are left out")
+    held_out = known
     texts: list[str] = []
     if wish.monolingual:
         say("reading the monolingual text")
@@ -220,10 +233,11 @@ def create(wish: Wish, began: float) -> None:
         plain, source, target, languages=spoken, domains=domains, back=bool(texts) and draft.back.tag, joint=joint, base=elsewhere
     )
     lineage = {
-        "data": {"names": wish.data, "targets": wish.targets, "valid": wish.valid, "columns": [*wish.columns, *wish.tags.named()]},
+        "data": sources(wish),
         "languages": list(wish.languages),
         "base": wish.bases.lineage(),
         "made": asked(wish),
+        "size": wish.size,
         "models": helpers,
     }
     with new_folder(wish.out, "run", extra={"task": "translate"}) as folder:
@@ -242,7 +256,13 @@ def create(wish: Wish, began: float) -> None:
         write_json_lines(folder / "dropped.jsonl", examined.dropped)
         more = len(texts) / len(pairs)
         recipe = resolve(TranslateRecipe, wish.chosen, derive(wish, base, marks, folder / "pairs", (source, target), device, began, more))
+        objective(folder / "pairs", "valid", recipe, marks, source, target)  # complains where none of them fits into the window
         write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
+
+
+def sources(wish: Wish) -> dict[str, Any]:
+    """Where the pairs are, as the lineage has it."""
+    return {"names": wish.data, "targets": wish.targets, "valid": wish.valid, "columns": [*wish.columns, *wish.tags.named()]}
 
 
 def asked(wish: Wish) -> dict[str, Any]:

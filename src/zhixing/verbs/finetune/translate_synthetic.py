@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zhixing.console import count, say, warn
+from zhixing.console import say, warn
 from zhixing.files import MANIFEST, new_folder, open_folder, read_json, write_json
 from zhixing.verbs.finetune.translate_setup import Wish, read_pairs
 
@@ -75,7 +75,7 @@ def _back(wish: Wish, recipe: TranslateRecipe, usual: float) -> tuple[list[Pair]
     from zhixing.tasks.translation.artifact import Translator
 
     run = wish.reverse or _reverse(wish, recipe)
-    translator = Translator.open(run, wish.device)
+    translator = Translator.open(run, wish.device).speaking(wish.languages[0])
     texts = [json.loads(line) for line in (wish.out / "monolingual.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     settings = recipe.back
     write = (
@@ -141,7 +141,7 @@ def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual
         written |= {n: replace(pairs[n], target=line) for n, line in zip(numbers, lines, strict=False)}
     sound = {id(pair) for pair in synthetic.fit(list(written.values()), wish.languages, recipe.pairs, usual)}
     taught = {n: pair for n, pair in written.items() if id(pair) in sound}
-    say(f"the teacher ({count(_size(teacher))} parameters) has written {len(taught)} of {len(pairs)} targets")
+    say(f"the teacher has written {len(taught)} of {len(pairs)} targets")
     found = [taught.get(n, pair) for n, pair in enumerate(pairs)]
     if recipe.distil.originals:
         found += [pair for n, pair in enumerate(pairs) if n in taught and taught[n].target != pair.target]
@@ -153,5 +153,6 @@ def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual
     }
 
 
-def _size(translator: Translator) -> int:
-    return sum(p.numel() for p in translator.model.parameters())
+def _size(translator: Translator) -> int | None:
+    """Its parameters; None of an export, in which another engine has them."""
+    return None if translator.task.engine != "own" else sum(p.numel() for p in translator.model.parameters())

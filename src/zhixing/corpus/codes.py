@@ -1,0 +1,27 @@
+"""Codes of languages: the short one that `zh-CN`, `zh_Hans`, `zho_Hans` and `cmn` have in common.
+
+Two letters are those of ISO 639-1; three those of ISO 639-2 and 639-3, as NLLB, Tatoeba and OPUS use them.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TWO_LETTERS = {
+    **dict.fromkeys(("zho", "chi", "cmn", "yue"), "zh"),
+    **dict.fromkeys(("ara", "arb"), "ar"),
+    **dict.fromkeys(("fas", "per", "pes"), "fa"),
+    **dict.fromkeys(("ell", "gre"), "el"),
+    **dict.fromkeys(("bod", "tib"), "bo"),
+    **dict.fromkeys(("mya", "bur"), "my"),
+    **dict.fromkeys(("mkd", "mac"), "mk"),
+    "eng": "en", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "dzo": "dz", "rus": "ru", "ukr": "uk", "bel": "be",
+    "bul": "bg", "srp": "sr", "urd": "ur", "heb": "he", "hin": "hi",
+}  # fmt: skip
+"""For the languages that are written or cut in a way of their own."""
+
+
+def short(language: str) -> str:
+    """The code of a language without region and script, in two letters where its writing is known to this program."""
+    first = re.split("[-_]", language.lower())[0]
+    return _TWO_LETTERS.get(first, first)
