@@ -106,8 +106,9 @@ def served(tmp_path_factory):
     (place / "bert/onnx").mkdir()
     for odd in ("onnx/model.safetensors", "onnx/config.json", "tf_model.h5", "consolidated.safetensors", "pytorch_model.bin"):
         (place / "bert" / odd).write_bytes(b"must not be fetched" * 1000)
+    folders.marian_folder(place / "marian")
     with hub.serving() as server:
-        for name in ("bert", "old", "llama", "fragile"):
+        for name in ("bert", "old", "llama", "fragile", "marian"):
             server.put(f"models/tiny/{name}", place / name)
         server.refused = {
             "models/tiny/gated": (403, "GatedRepo"), "models/tiny/closed": (401, ""), "models/tiny/ill": (500, ""),
@@ -142,12 +143,15 @@ def test_models(served, settings, tmp_path):
     server, place = served
     data = tmp_path / "films.tsv"
     data.write_text("".join(f"{row['text']}\t{row['label']}\n" for row in labelled(40)))
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"{a}\t{b}\n" for a, b in folders.pairs(100)), encoding="utf-8")
     write = ["--tokens", "5", "--seed", "1", "--json"]
     good = [
         ["finetune", "classify", "--base", "tiny/bert", "--data", data, "--out", tmp_path / "run", "train.steps=2", "--json"],
         ["generate", "tiny/llama", *write],
         ["generate", "tiny/old", *write],
         ["generate", place / "llama", *write],
+        ["finetune", "translate", "--base", "tiny/marian", "--data", pairs, "--out", tmp_path / "en-zh", "train.steps=2", "--json"],
     ]
     cases = {
         "tiny/absent": (2, f"tiny/absent: no such file or folder, and no such model at {server.url} (if it is private: set HF_TOKEN"),
@@ -162,8 +166,8 @@ def test_models(served, settings, tmp_path):
         *good, {"breaks": {"model.safetensors": 99}}, *bad, {"breaks": {"model.safetensors": 1}}, ["generate", "tiny/fragile",
         *write], {"down": True}, ["generate", "tiny/llama", *write], ["generate", "tiny/absent"], **settings,
     )  # fmt: skip
-    first, refusals, (whole, kept, unreachable) = found[:4], found[4:10], found[10:]
-    assert [one["code"] for one in first] == [0, 0, 0, 0], first
+    first, refusals, (whole, kept, unreachable) = found[:5], found[5:11], found[11:]
+    assert [one["code"] for one in first] == [0, 0, 0, 0, 0], first
     written = json.loads(first[3]["out"])["continuations"]
     assert json.loads(first[1]["out"])["continuations"] == json.loads(first[2]["out"])["continuations"] == written
     assert first[1]["err"] == f"tiny/llama: asking {server.url}\n"

@@ -1,4 +1,4 @@
-"""Zhixing (知行): from a folder of text to a language model that you have trained, measured, compared and served.
+"""Zhixing (知行): from a folder of text to a language model that you have trained, measured and compared.
 
     import zhixing as zx
     zx.prepare(["books/"], out="data/books")

@@ -204,13 +204,18 @@ def _young(run: Path) -> bool:
     return all((base / "lineage.json").is_file() and _young(base) for base in bases)
 
 
+_TASKS = {"seq2seq": "translator", "classify": "classifier", "answer": "reader of questions"}
+"""Runs that are made for a task."""
+
+
 def read_recipe(run: Path) -> Recipe:
     """The settings of a run. Raises `ArtifactError` when they are not a run's."""
     tree = read_json(run / "config.json")
     if not isinstance(tree, dict):
         raise ArtifactError(run / "config.json", "holds no settings")
-    if isinstance(tree.get("objective"), dict) and tree["objective"].get("kind") == "seq2seq":
-        raise ArtifactError(run, "is a translator, and a language model is needed here")
+    kind = tree["objective"].get("kind") if isinstance(tree.get("objective"), dict) else None
+    if kind in _TASKS:
+        raise ArtifactError(run, f"is a {_TASKS[kind]}, and a model of zhixing pretrain, or a Hugging Face folder, is needed here")
     return resolve(Recipe, tree)
 
 

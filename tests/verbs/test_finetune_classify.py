@@ -406,6 +406,23 @@ def test_pairs_are_read_from_files_as_in_training(tmp_path):
     assert said[4]["problem"].startswith("the text stands in a line that ")
 
 
+def test_what_a_classifier_is_not_for(trained, tmp_path):
+    with pytest.raises(ArtifactError, match="run: is a classifier, and a model of zhixing pretrain"):
+        zx.generate(trained[0])
+    with pytest.raises(SettingError, match="a classifier goes out with --to onnx"):
+        zx.export(trained[0], out=tmp_path / "hf")
+    with pytest.raises(SettingError, match="quantization: is for ctranslate2 and onnx"):
+        zx.export(trained[0], out=tmp_path / "hf", quantization="int8")
+
+
+def test_a_base_that_has_not_read_the_language_is_told(trained, tmp_path, capsys):
+    table(
+        tmp_path / "greek.tsv", [(f"\u03b1\u03b2\u03b3 {word} {i}", word) for i in range(20) for word in ("\u03b4\u03b5", "\u03b6\u03b7")]
+    )
+    zx.finetune.classify(data=[str(tmp_path / "greek.tsv")], base=str(trained[0]), out=tmp_path / "run", settings={"train.steps": 1})
+    assert "of the tokens of these texts are unknown to" in capsys.readouterr().err
+
+
 def test_half_an_emoji(place, tmp_path):
     table(tmp_path / "train.jsonl", [])
     lines = [{"text": text, "label": label} for text, label in rows(300, 1)] + [{"text": "x \ud83d", "label": None}]

@@ -89,16 +89,20 @@ def test_the_same_whatever_the_batch_mates(run):
     assert [one.text for one in translator([texts[i] for i in order])] == [alone[i].text for i in order]
 
 
-def test_a_file_is_translated_line_by_line_and_goes_on_after_a_kill(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", [{}, {"keep": ["all"]}, {"glossary": True}])
+def test_a_file_is_translated_line_by_line_and_goes_on_after_a_kill(run, tmp_path, monkeypatch, how):
     lines = [a for a, _ in pairs(40, seed=7)]
     lines[3], lines[5] = "", "red tea\u2028blue tea"
     source, out = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if "glossary" in how:
+        how = {"glossary": tmp_path / "terms.tsv"}
+        how["glossary"].write_text("tea\t茶\n", encoding="utf-8")
     monkeypatch.setattr("zhixing.verbs.translate.WINDOW", 8)
-    zx.translate(run, in_=source, out=out)
+    zx.translate(run, in_=source, out=out, **how)
     whole = out.read_bytes()
     assert whole.count(b"\n") == 40 and whole.decode().split("\n")[3] == ""
-    assert [one["translation"] for one in zx.translate(run, in_=source).translations or ()] == whole.decode().split("\n")[:-1]
+    assert [one["translation"] for one in zx.translate(run, in_=source, **how).translations or ()] == whole.decode().split("\n")[:-1]
     out.unlink()
     calls = 0
     translate = zx.Translator.__call__
@@ -113,12 +117,21 @@ def test_a_file_is_translated_line_by_line_and_goes_on_after_a_kill(run, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(zx.Translator, "__call__", dying)
         with pytest.raises(zx.ZhixingError, match="24 lines are done and kept"):
-            zx.translate(run, in_=source, out=out)
+            zx.translate(run, in_=source, out=out, **how)
     assert not out.exists()
-    result = zx.translate(run, in_=source, out=out)
+    result = zx.translate(run, in_=source, out=out, **how)
     assert (result.continued, result.texts) == (24, 40) and out.read_bytes() == whole
     with pytest.raises(SettingError, match="exists already"):
         zx.translate(run, in_=source, out=out)
+
+
+def test_a_line_that_cannot_be_read_is_told_before_the_first_is_translated(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(zx.Translator, "__call__", None)
+    (tmp_path / "in.txt").write_bytes(b"red tea\n" * 5000 + "茶\n".encode("gb18030") + b"\xff\xfe\xfa bad\n" + "茶\n".encode())
+    monkeypatch.setattr("zhixing.tasks.translation.artifact.Translator._check", lambda self, path: None)
+    with pytest.raises(InputError, match=r"in\.txt:500\d: has bytes that are not in the file's encoding"):
+        zx.translate(run, in_=tmp_path / "in.txt", out=tmp_path / "out.txt")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.txt"]
 
 
 def test_long_texts_are_translated_in_pieces_that_keep_their_lines(run):

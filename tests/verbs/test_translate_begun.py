@@ -204,6 +204,73 @@ def test_domains_and_languages_are_told_apart(place):
         zx.evaluate(run, data=[str(test)], to="fr")
 
 
+def test_a_reverse_model_of_several_languages_writes_the_one_that_is_asked_for(place):
+    run = place / "several"
+    rows = [(a, b, "zh") for a, b in pairs(100)] + [(a, german(a), "de") for a, _ in pairs(100)]
+    (place / "several.tsv").write_text("source\ttarget\tto\n" + "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    train(place, "several", {**SMALL, "train.steps": 40}, data=[str(place / "several.tsv")], valid=None, target_language_column="to")
+    (place / "de-en.tsv").write_text("".join(f"{german(a)}\t{a}\n" for a, _ in pairs(200)), encoding="utf-8")
+    (place / "en.txt").write_text("".join(f"{a}\n" for a, _ in pairs(40, seed=9)), encoding="utf-8")
+    how = {"data": [str(place / "de-en.tsv")], "valid": None, "source_language": "de", "target_language": "en"}
+    train(place, "de-en", {**SMALL, "back.ratio": 0.2}, monolingual=[str(place / "en.txt")], reverse=run, **how)
+    texts = [json.loads(line) for line in (place / "de-en/monolingual.jsonl").read_text(encoding="utf-8").splitlines()]
+    made = [json.loads(line) for line in (place / "de-en/synthetic.jsonl").read_text(encoding="utf-8").splitlines()]
+    translator = zx.Translator.open(run)
+    assert made == synthetic.by_drawing(translator.speaking("de"), 1)(texts) != synthetic.by_drawing(translator, 1)(texts)
+
+
+def test_an_export_is_a_teacher_too(place, reverse):
+    pytest.importorskip("ctranslate2")
+    exported = zx.export(reverse, to="ctranslate2", out=place / "zh-en-ct2", quantization="float32", tolerance=100).folder
+    result = train(place, "taught", SMALL, teacher=exported, **BACKWARDS)
+    assert result.made["teacher"]["parameters"] is None and result.made["teacher"]["targets"] > 0
+    assert "zh-en-ct2 (an export)" in "\n".join(result.lines())
+    (place / "few.txt").write_text("".join(f"{b}\n" for _, b in pairs(40, seed=5)), encoding="utf-8")
+    with pytest.raises(SettingError, match=r"reverse: .*is an export, which can search but not draw; set back\.search=beam"):
+        train(place, "no", monolingual=[str(place / "few.txt")], reverse=exported)
+    settings = {**SMALL, "back.ratio": 0.1, "back.search": "beam"}
+    assert train(place, "searched", settings, monolingual=[str(place / "few.txt")], reverse=exported).made["back"]["pairs"] > 0
+
+
+def test_a_run_goes_on_with_what_it_was_begun_with(place):
+    asked = {"valid": [str(place / "valid.tsv")], "size": "tiny"}
+    settings = {name: value for name, value in SMALL.items() if not name.startswith("model.")}
+    train(place, "same", settings, **asked)
+    for changed, said in (
+        ({"valid": None}, "was begun with --valid .*valid.tsv; give the same"),
+        ({"size": "small"}, "was begun with --size tiny"),
+        ({"source_column": "0"}, "was begun with columns "),
+        ({"size": None, "base": place / "same"}, "was begun with --(size tiny|base left out)"),
+        ({"data": [str(place / "valid.tsv")]}, "was begun with --data .*train.tsv"),
+    ):
+        with pytest.raises(ArtifactError, match=said):
+            train(place, "same", settings, **{**asked, **changed})
+    assert train(place, "same", settings, **asked).steps == 3
+
+
+def test_validation_pairs_are_of_what_is_trained_on_and_cleaned_like_it(place, capsys):
+    rows = [(a, b, "plain") for a, b in pairs(150)]
+    (place / "domains.tsv").write_text("source\ttarget\tkind\n" + "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    other = [(a, b, "law") for a, b in pairs(30, seed=3)]
+    mixed = [*other, ("ｒｅｄ one\u2028two three", "红一二三", "plain"), *((a, b, "plain") for a, b in pairs(20, seed=4))]
+    for name, content in (("law.tsv", other), ("mixed.tsv", mixed)):
+        (place / name).write_text("source\ttarget\tkind\n" + "".join("\t".join(row) + "\n" for row in content), encoding="utf-8")
+    how = {"data": [str(place / "domains.tsv")], "domain_column": "kind"}
+    settings = {**SMALL, "pairs.clean.unicode": "NFKC", "decode.force_end": True}
+    with pytest.raises(UserError, match=r"law\.tsv: has no validation pair of a language and a domain that are trained on"):
+        train(place, "kinds", settings, valid=[str(place / "law.tsv")], **how)
+    assert not (place / "kinds").exists()
+    train(place, "kinds", settings, valid=[str(place / "mixed.tsv")], **how)
+    assert f"{len(other)} validation pairs are of a language or a domain" in capsys.readouterr().err
+    kept = [json.loads(line)["source"] for line in (place / "kinds/valid.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
+    assert kept[0].startswith("red one")
+    # Its validation pairs may hold any end of a line, and CTranslate2 has no forced ends.
+    pytest.importorskip("ctranslate2")
+    zx.export(place / "kinds", to="ctranslate2", quantization="float32", tolerance=100)
+    assert not read_json(place / "kinds-ctranslate2/recipe.json")["decode"]["force_end"]
+    assert zx.translate(place / "kinds-ctranslate2", text=["red cat"]).translations
+
+
 def test_a_reverse_model_is_trained_once_and_its_work_taken_up_again(place, monkeypatch):
     sentences = [b for _, b in pairs(90, seed=5)]
     text = [*sentences, "", "English words that are no Chinese", pairs(260)[240][1]]
@@ -256,7 +323,7 @@ def test_a_student_learns_what_its_teacher_writes(place, reverse):
     result = train(place, "student", settings, teacher=reverse, **BACKWARDS)
     teacher = zx.Translator.open(reverse)
     assert result.made["teacher"]["parameters"] == sum(p.numel() for p in teacher.model.parameters()) > result.parameters
-    assert "times fewer" in "\n".join(result.lines())
+    assert "times those of the student" in "\n".join(result.lines())
     words, written = Tokenizer.load(place / "student/tokenizer.json"), Pairs.open(place / "student/made", "train")
     sources = Tokenizer.load(place / "student/source_tokenizer.json")
     texts = [sources.decode(written.source(n)) for n in range(0, len(written), 9)]

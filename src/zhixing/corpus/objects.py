@@ -8,7 +8,7 @@ from typing import Any
 
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import BROKEN
-from zhixing.corpus.tables import FIELDS
+from zhixing.corpus.tables import ADVICE, FIELDS
 from zhixing.errors import InputError
 
 DEPTH = 500
@@ -45,7 +45,10 @@ class _Field:
         """Raise `InputError` when there were objects, and in none of them text."""
         if not self.good and self.seen:
             without = f"no text in its field {self.name}" if self.name else f"no field named {', '.join(FIELDS)}"
-            raise InputError(source, f"{without}; its fields are {', '.join(self.seen)}: set read.text_field to one of them")
+            raise InputError(
+                source,
+                f"{without}; its fields are {', '.join(self.seen)}: {ADVICE}",
+            )
 
 
 def json_lines(source: str, entries: Iterator[tuple[int, str] | Dropped], wanted: str | int | None) -> Iterator[Document | Dropped]:

@@ -15,6 +15,9 @@ from zhixing.errors import InputError
 FIELDS = ("text", "content", "body", "document", "sentence")
 """Names under which the text is looked for when no `read.text_field` is given."""
 
+ADVICE = "call one text, or, in prepare and stats, set read.text_field to one of them"
+"""What to do where none of them stands there."""
+
 _NUMBER = re.compile(r"\s*[-+]?[\d.,]*\s*")
 
 Entries = Iterator[tuple[int, str] | Dropped]
@@ -118,7 +121,7 @@ def _column(where: str, row: list[str], wanted: str | int | None) -> tuple[int, 
 
 
 def _no_text(row: list[str]) -> str:
-    return f"the first column holds no text; {_columns(row)}: set read.text_field to one of them, or to its number, counted from 0"
+    return f"the first column holds no text; {_columns(row)}: {ADVICE}, or to its number, counted from 0"
 
 
 def _columns(row: list[str]) -> str:
@@ -139,7 +142,7 @@ def parquet(file: BinaryIO, source: str, wanted: str | int | None) -> Iterator[D
             if field not in names:
                 raise InputError(
                     source,
-                    f"no column {field or ', '.join(FIELDS)}; its columns are {', '.join(names[:12])}: set read.text_field to one of them",
+                    f"no column {field or ', '.join(FIELDS)}; its columns are {', '.join(names[:12])}: {ADVICE}",
                 )
             values = chain.from_iterable(batch.column(0).to_pylist() for batch in table.iter_batches(batch_size=256, columns=[field]))
             for number, value in enumerate(values, start=1):

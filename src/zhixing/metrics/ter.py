@@ -14,6 +14,7 @@ Statistics of a sentence, K = 2: the fewest edits over references, and the mean 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,8 @@ def edits(translation: Sequence[str], reference: Sequence[str]) -> int:
         tried += count
         if tried >= _MOST or not moves:
             return moved + distance
-        *_, last = _rows(np.array([_move(words, *move) for move in moves], dtype=np.int32), target)
+        rows = _rows(np.array([_move(words, *move) for move in moves], dtype=np.int32), target)
+        [last] = deque(rows, maxlen=1)  # the whole texts'; all rows together would fill the memory
         gains = distance - last[:, -1]
         gain, _, _, _, best = max((int(g), m[1], -m[0], -m[2], m) for g, m in zip(gains, moves, strict=True))
         if gain <= 0:

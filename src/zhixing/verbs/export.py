@@ -63,7 +63,7 @@ class ScoredExportResult(Result):
 
 
 def export(
-    run: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name or hub id."],
+    run: Annotated[Path, "A run folder (of a classifier: onnx alone), a Hugging Face folder, or a model by its name or hub id."],
     *,
     to: Annotated[str, "Format: hf (Hugging Face: transformers, vLLM, ...), onnx (graphs), or ctranslate2 (fast translation)."] = "hf",
     out: Annotated[Path | None, "Folder to write; default: beside the run, its name with the format behind it."] = None,
@@ -79,6 +79,8 @@ def export(
         raise SettingError("to", f"is one of {', '.join(FORMATS)}, not {to!r}")
     if quantization not in (None, "float32", "int8"):
         raise SettingError("quantization", f"is float32 or int8, not {quantization!r}")
+    if quantization is not None and to == "hf":
+        raise SettingError("quantization", "is for ctranslate2 and onnx; transformers takes the weights as they are")
     if not tolerance >= 0:
         raise SettingError("tolerance", "is BLEU that may be lost, 0 or more")
     run = Path(run)
@@ -89,6 +91,8 @@ def export(
 
     fetch.refuse_absent(run)
 
+    from zhixing.tasks.answer.artifact import is_reader
+    from zhixing.tasks.classify.artifact import is_classifier, open_classifier
     from zhixing.tasks.translation.artifact import Translator, translates
 
     if translates(run):
@@ -108,11 +112,12 @@ def export(
         done, same = pairs.write(place, run, translator), "translations"
     elif to == "ctranslate2":
         raise SettingError("to", "= ctranslate2 is for translation runs (zhixing finetune translate)")
+    elif is_reader(run):
+        raise SettingError("run", f"= {run} answers questions, for which there is no export yet")
     elif to == "onnx":
         if quantization == "int8":
             raise SettingError("quantization", "= int8 is for translators, whose loss is measured; leave it out")
         from zhixing.export import onnx
-        from zhixing.tasks.classify.artifact import is_classifier, open_classifier
 
         if is_classifier(run):
             done, same = onnx.write_classifier(place, open_classifier(run, "cpu")), ""
@@ -120,6 +125,8 @@ def export(
             from zhixing.checkpoint import open_model
 
             done, same = onnx.write_decoder(place, open_model(run, "cpu")), ""
+    elif is_classifier(run):
+        raise SettingError("to", "= hf is for language models, encoders and translators; a classifier goes out with --to onnx")
     else:
         from zhixing.checkpoint import open_model
         from zhixing.export import huggingface

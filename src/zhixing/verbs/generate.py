@@ -50,7 +50,7 @@ def generate(
     samples: Annotated[int, "Continuations of each prompt, drawn together."] = 1,
     tokens: Annotated[int, "Tokens to add at most."] = 200,
     greedy: Annotated[bool, "Take the most probable token each time."] = False,
-    temperature: Annotated[float, "Below 1 bolder in what is likely, above 1 wilder; 0 is greedy."] = 0.8,
+    temperature: Annotated[float, "Below 1: safer, more predictable; above 1: more varied; 0: always the most probable token."] = 0.8,
     top_k: Annotated[int | None, "Draw among the k most probable tokens."] = None,
     top_p: Annotated[float, "Draw among the fewest tokens whose probabilities add up to p."] = 1.0,
     min_p: Annotated[float, "Draw among tokens at least this share as probable as the most probable."] = 0.0,

@@ -86,7 +86,8 @@ def prepare(
 ) -> PrepareResult:
     """Turn text into training data: clean, deduplicate, split, tokenize, report.
 
-    A run that was stopped goes on when the same is asked for again, and gives the same bytes, as does any number of workers.
+    A run that was stopped goes on when the same is asked for again, and gives the same bytes, as does any number of workers (but for
+    `tokenizer.kind=unigram`, whose trainer breaks ties by chance).
     Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
     """
     texts = several(texts)

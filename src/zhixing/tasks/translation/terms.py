@@ -60,7 +60,8 @@ class Terms:
         """What the translation of a source must contain, in the order of the source."""
         found: list[tuple[int, int, Required]] = []
         free = bytearray(b"\x01" * len(source))
-        for term in sorted(self.glossary, key=len, reverse=True):
+        folded = source.casefold()
+        for term in sorted((term for term in self.glossary if term.casefold() in folded), key=len, reverse=True):
             flags = re.IGNORECASE if term == term.lower() else re.NOFLAG
             seen = False
             for match in re.finditer(_bounded(term), source, flags):

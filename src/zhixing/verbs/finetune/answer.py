@@ -197,10 +197,13 @@ def _create(wish: Wish, material: Material) -> None:
     from zhixing.models import longest
     from zhixing.tasks.answer.material import cut
     from zhixing.tasks.answer.recipe import AnswerRecipe
+    from zhixing.verbs.finetune.derive import warn_of_unknown
 
     out = wish.out
     target = devices.pick(wish.device)
     start = _start(wish, material)
+    if wish.base is not None:
+        warn_of_unknown(wish.base, start.tokenizer, (question.context for question in material.train))
     draft = _draft(wish, start.settings)
     most, window = longest(draft.model), draft.objective.window
     if most is not None and window > most:

@@ -242,11 +242,13 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
     from zhixing import device as devices
     from zhixing.tasks.classify.artifact import window_of
     from zhixing.tasks.classify.recipe import ClassifyRecipe
-    from zhixing.verbs.finetune.derive import derive
+    from zhixing.verbs.finetune.derive import derive, warn_of_unknown
 
     out = wish.out
     target = devices.pick(wish.device)
     start = _start(wish, material)
+    if wish.base is not None:
+        warn_of_unknown(wish.base, start.tokenizer, (example.text for example in material.train))
     derived = derive(wish, start, material, target)
     recipe = resolve(ClassifyRecipe, wish.chosen, derived)
     lineage = {

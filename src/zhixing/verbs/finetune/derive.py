@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zhixing.config import resolve
-from zhixing.console import say
+from zhixing.console import say, warn
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from zhixing.tasks.classify.material import Material
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.tasks.classify.start import Start
+    from zhixing.tokenizer.tokenizer import Tokenizer
     from zhixing.train.loop import State, TrainSettings
     from zhixing.train.schedule import ScheduleSettings
     from zhixing.verbs.finetune.classify import Wish
@@ -63,6 +65,8 @@ OF_CHARACTERS: dict[str, dict[str, Any]] = {"bag": {"model.ngrams": 3}, "cnn": {
 """Where tokens are characters, which Chinese words have two or three of."""
 MOST = {True: 10.0, False: 40.0}
 """Epochs that minutes are spent on at most, pre-trained or not: what comes after no longer helps."""
+UNKNOWN = 0.1
+"""Share of unknown tokens from which on it is said that a base does not suit the texts."""
 FINISH = 0.08
 """Share of the minutes kept for validation, saving and measuring."""
 
@@ -121,6 +125,14 @@ def embeddings(model: nn.Module) -> list[str]:
     from torch import nn
 
     return [f"{name}." for name, part in model.named_modules() if isinstance(part, nn.Embedding) and not name.startswith("head")]
+
+
+def warn_of_unknown(base: str, tokenizer: Tokenizer, texts: Iterable[str]) -> None:
+    """Say it where a base has not read the language of the texts, by the tokens of the first thousand that it does not know."""
+    ids = [token for row in tokenizer.encode_batch(list(itertools.islice(texts, 1000))) for token in row]
+    share = ids.count(tokenizer.unknown) / max(1, len(ids)) if tokenizer.unknown is not None else 0.0
+    if share > UNKNOWN:
+        warn(f"{share:.0%} of the tokens of these texts are unknown to {base}: take a base that has read their language, or none")
 
 
 def _has_dropout(wish: Wish) -> bool:

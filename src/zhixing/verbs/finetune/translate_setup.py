@@ -336,7 +336,8 @@ def derive(
         derived |= {f"optim.{name}": rate for name in ("learning_rate", "table_rate", "vector_rate")}
     epochs = steps / per_epoch
     if "model.dropout" not in wish.chosen and not base.translates:
-        derived["model.dropout"] = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
+        usual = 0.0 if epochs < 3 else 0.1 if epochs < 10 else 0.2 if epochs < 30 else 0.3
+        derived["model.dropout"] = max(usual, 0.1) if draft.objective.rdrop else usual  # which compares passes of different dropout
     return derived | paced(steps, min(200, steps // 10), math.ceil(steps / 10))
 
 
