@@ -415,12 +415,16 @@ def test_what_a_classifier_is_not_for(trained, tmp_path):
         zx.export(trained[0], out=tmp_path / "hf", quantization="int8")
 
 
-def test_a_base_that_has_not_read_the_language_is_told(trained, tmp_path, capsys):
-    table(
-        tmp_path / "greek.tsv", [(f"\u03b1\u03b2\u03b3 {word} {i}", word) for i in range(20) for word in ("\u03b4\u03b5", "\u03b6\u03b7")]
-    )
-    zx.finetune.classify(data=[str(tmp_path / "greek.tsv")], base=str(trained[0]), out=tmp_path / "run", settings={"train.steps": 1})
-    assert "of the tokens of these texts are unknown to" in capsys.readouterr().err
+def test_a_base_that_has_not_read_the_language_is_told(capsys):
+    from zhixing.verbs.finetune.derive import warn_of_unknown
+
+    words = tiny.tokenizer("wordpiece", None)
+    assert words.unknown is not None
+    warn_of_unknown("theirs", words, tiny.SENTENCES)
+    assert not capsys.readouterr().err
+    warn_of_unknown("theirs", words, ["\u03b1\u03b2 \u03b3\u03b4", *tiny.SENTENCES[:1]])
+    assert "% of the tokens of these texts are unknown to theirs" in capsys.readouterr().err
+    warn_of_unknown("theirs", words, [])
 
 
 def test_half_an_emoji(place, tmp_path):

@@ -212,7 +212,7 @@ def test_a_reverse_model_of_several_languages_writes_the_one_that_is_asked_for(p
     (place / "de-en.tsv").write_text("".join(f"{german(a)}\t{a}\n" for a, _ in pairs(200)), encoding="utf-8")
     (place / "en.txt").write_text("".join(f"{a}\n" for a, _ in pairs(40, seed=9)), encoding="utf-8")
     how = {"data": [str(place / "de-en.tsv")], "valid": None, "source_language": "de", "target_language": "en"}
-    train(place, "de-en", {**SMALL, "back.ratio": 0.2}, monolingual=[str(place / "en.txt")], reverse=run, **how)
+    train(place, "de-en", {**SMALL, "back.ratio": 0.2, "back.search": "sampling"}, monolingual=[str(place / "en.txt")], reverse=run, **how)
     texts = [json.loads(line) for line in (place / "de-en/monolingual.jsonl").read_text(encoding="utf-8").splitlines()]
     made = [json.loads(line) for line in (place / "de-en/synthetic.jsonl").read_text(encoding="utf-8").splitlines()]
     translator = zx.Translator.open(run)
@@ -227,8 +227,8 @@ def test_an_export_is_a_teacher_too(place, reverse):
     assert "zh-en-ct2 (an export)" in "\n".join(result.lines())
     (place / "few.txt").write_text("".join(f"{b}\n" for _, b in pairs(40, seed=5)), encoding="utf-8")
     with pytest.raises(SettingError, match=r"reverse: .*is an export, which can search but not draw; set back\.search=beam"):
-        train(place, "no", monolingual=[str(place / "few.txt")], reverse=exported)
-    settings = {**SMALL, "back.ratio": 0.1, "back.search": "beam"}
+        train(place, "no", {**SMALL, "back.search": "sampling"}, monolingual=[str(place / "few.txt")], reverse=exported)
+    settings = {**SMALL, "back.ratio": 0.1}
     assert train(place, "searched", settings, monolingual=[str(place / "few.txt")], reverse=exported).made["back"]["pairs"] > 0
 
 

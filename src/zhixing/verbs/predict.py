@@ -263,7 +263,7 @@ def _texts(source: Path, text_column: str | None, pair_column: str | None, paire
             )
         else:
             text = _cell(row, where.text)
-            yield (text, _cell(row, where.pair)) if paired else text
+            yield text if where.pair is None else (text, _cell(row, where.pair))
 
 
 def _cell(row: Any, place: int | str) -> Any:

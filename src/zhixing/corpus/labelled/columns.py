@@ -166,7 +166,7 @@ def _choose(
     text, label, pair = (_place(source, names, w, flag) for w, flag in _asked(wanted))
     said: list[str] = []
     plain = [_plain(name) for name in names]
-    if named and text is None and pair is None:
+    if named and text is None and pair is None and (wanted.labelled or wanted.paired):
         for one, two in PAIRS:
             if one in plain and two in plain:
                 text, pair = plain.index(one), plain.index(two)
