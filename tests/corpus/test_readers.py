@@ -204,7 +204,7 @@ def test_json_lines(tmp_path: Path) -> None:
 def test_json_lines_with_other_names(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ndjson", json.dumps({"titel": "t", "inhalt": "ja"}) + "\n")
     assert texts(path, text_field="inhalt") == ["ja"]
-    with pytest.raises(InputError, match=r"no field named text, .*its fields are titel, inhalt: set read.text_field"):
+    with pytest.raises(InputError, match=r"no field named text, .*its fields are titel, inhalt: .*set read.text_field"):
         items(path)
     with pytest.raises(InputError, match="no text in its field absent; its fields are titel, inhalt"):
         items(path, text_field="absent")
@@ -246,7 +246,7 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
         items(path, text_field="stars")
     with pytest.raises(InputError, match="no column 7"):
         items(path, text_field=7)
-    with pytest.raises(InputError, match=r"first column holds no text; .*: set read.text_field"):
+    with pytest.raises(InputError, match=r"first column holds no text; .*: .*set read.text_field"):
         items(write(tmp_path / "b.csv", "17,good\n18,bad\n"))
     with pytest.raises(InputError, match=r"a.csv:2: the first column holds no text; its columns are id, review"):
         items(path)

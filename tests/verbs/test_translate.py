@@ -236,7 +236,7 @@ def test_mistakes_are_one_line_and_leave_nothing(run, data, tmp_path):
             lambda: zx.finetune.translate(data=[str(data)], out=run, settings={**SMALL, "train.steps": 99}),
             "train.steps: is 260 in this run",
         ),
-        (lambda: zx.translate(run), "--text: one of them"),
+        (lambda: zx.translate(run), "give either --in or --text; one of them"),
         (lambda: zx.translate(run, text=["red"], out=out), "out: goes with --in"),
         (lambda: zx.translate(run, in_=tmp_path / "no.txt", out=out), "no such file"),
         (lambda: zx.translate(run, in_=bad, out=out), "bad.txt:41: has bytes"),

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 
 import pytest
@@ -200,6 +201,12 @@ def test_domains_and_languages_are_told_apart(place):
     assert set(result.by_domain) == {"plain", "back"}
     score = result.by_domain["plain"]["chrf"]
     assert score.low <= score.value <= score.high and "domain:plain|of:12" in score.signature
+    shown = (run / "eval/test/report.html").read_text(encoding="utf-8")
+    assert "<td>plain</td>" in shown and "<td>back</td>" in shown and "cannot be shown" not in shown
+    worst = json.loads((run / "eval/test/examples.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert re.search(rf"<td class=n>{worst['line']}</td>.*{re.escape(worst['source'])}.*{re.escape(worst['reference'])}", shown, re.DOTALL)
+    assert shown.count('lang="en"') == shown.count('lang="zh"') > 10
+    assert "chrF" in (run / "eval/valid/report.html").read_text(encoding="utf-8")
     with pytest.raises(SettingError, match="to: = fr"):
         zx.evaluate(run, data=[str(test)], to="fr")
 

@@ -24,7 +24,6 @@ from zhixing.errors import ArtifactError, InputError
 from zhixing.evaluate import outputs, significance
 from zhixing.evaluate.classification import Score
 from zhixing.evaluate.significance import Test
-from zhixing.files import read_json, together, write_json, write_json_lines
 from zhixing.metrics import Columns, Rows, translation
 
 if TYPE_CHECKING:
@@ -63,34 +62,20 @@ def evaluate_translator(
     translator: Translator,
     data: Sequence[str],
     columns: tuple[str | None, str | None],
-    folder: Path,
     name: str,
     *,
     to: str | None = None,
     domain_column: str | None = None,
-) -> TranslationResult:
-    """Measure a translator on pairs and write `report.json` and `examples.jsonl`. Raises `InputError` for pairs that cannot be read.
+) -> tuple[TranslationResult, Iterator[dict[str, Any]]]:
+    """Measure a translator on pairs: the result, and the sentences side by side, worst first. Raises `InputError` for what cannot be read.
 
-    to: the language to write, where several were trained. domain_column: scores are given for each domain, and sources tagged with it where
-    the model was trained so.
+    name: the translator's, for the result. to: the language to write, where several were trained. domain_column: scores are given for each
+    domain, and sources tagged with it where the model was trained so.
     """
     languages = translator.task.source_language, to or translator.task.target_language
     translator.marks.before_target(languages[1])  # raises for one that was not trained
     pairs, aside = _pairs(data, languages, columns, TagColumns(domain_column))
-    found = evaluated(translator, pairs, folder, to=languages[1])
-    report = read_json(folder / "report.json")
-    result = TranslationResult(
-        model=name,
-        fingerprint=translator.fingerprint,
-        data=list(data),
-        texts=len(pairs),
-        set_aside=aside,
-        metrics={metric: Score(**entry) for metric, entry in found.items()},
-        by_length=report["by_length"],
-        by_domain=report["by_domain"],
-    )
-    write_json(folder / "report.json", result.model_dump())
-    return result
+    return measured(translator, pairs, name, data, aside, to=languages[1])
 
 
 def _pairs(
@@ -147,24 +132,28 @@ def compare_translators(
     return len(pairs), significance.differences(metrics, rows, others, f"{'|'.join(signs)}|texts:{len(pairs)}", test)
 
 
-def evaluated(
-    translator: Translator, pairs: Sequence[Pair], folder: Path, about: str = "", *, to: str | None = None
-) -> dict[str, dict[str, Any]]:
-    """Translate, score, and write `report.json` and `examples.jsonl`; returns {name: {value, low, high, signature}}."""
+def measured(
+    translator: Translator, pairs: Sequence[Pair], name: str, data: Sequence[str], aside: int = 0, *, to: str | None = None
+) -> tuple[TranslationResult, Iterator[dict[str, Any]]]:
+    """`evaluate_translator` of pairs that are read already. data: where they come from; aside: lines there that are no pair."""
     to = to or translator.task.target_language
     sources, references = [pair.source for pair in pairs], [pair.target for pair in pairs]
     said = _translated(translator, pairs, to)
     metrics, rows = translation.measure(said, [references], to, sources=sources)
     beams = translator.recipe.decode.beams
-    about = "|".join(filter(None, [about, f"model:{translator.fingerprint[:8]}|beams:{beams}|texts:{len(sources)}"]))
-    found = significance.estimates(metrics, rows, about)
-    report = {"texts": len(sources), "metrics": found, "by_length": by_length(metrics, rows, sources)}
-    report["by_domain"] = by_domain(metrics, rows, [pair.domain for pair in pairs], about)
-    worst = translation.worst_first(metrics, rows)
-    with together(folder) as place:
-        write_json(place / "report.json", report)
-        write_json_lines(place / "examples.jsonl", (_example(n, sources, references, said, metrics, rows) for n in worst))
-    return found
+    about = f"model:{translator.fingerprint[:8]}|beams:{beams}|texts:{len(sources)}"
+    domains = by_domain(metrics, rows, [pair.domain for pair in pairs], about)
+    result = TranslationResult(
+        model=name,
+        fingerprint=translator.fingerprint,
+        data=list(data),
+        texts=len(pairs),
+        set_aside=aside,
+        metrics={metric: Score(**entry) for metric, entry in significance.estimates(metrics, rows, about).items()},
+        by_length=by_length(metrics, rows, sources),
+        by_domain={domain: {metric: Score(**entry) for metric, entry in scores.items()} for domain, scores in domains.items()},
+    )
+    return result, (_example(n, sources, references, said, metrics, rows) for n in translation.worst_first(metrics, rows))
 
 
 def _translated(translator: Translator, pairs: Sequence[Pair], to: str) -> list[str]:

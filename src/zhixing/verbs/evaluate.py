@@ -68,7 +68,7 @@ def evaluate(
     domain_column: Annotated[str | None, "Translators: column of what kind of text a pair is; scores are given for each."] = None,
     to: Annotated[str | None, "Translators: the language to write, where several were trained."] = None,
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
-    out: Annotated[Path | None, "Folder for report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
+    out: Annotated[Path | None, "Folder for report.html, report.json and examples.jsonl; default: eval/NAME in the run folder."] = None,
 ) -> EvaluateResult | ClassificationResult | TranslationResult | AnswerResult:
     """Measure a model on any text, with intervals.
 
@@ -124,11 +124,14 @@ def _translator(
     domain_column: str | None,
 ) -> TranslationResult:
     """Evaluate a translator."""
+    from zhixing.evaluate.report import write_translations_report
     from zhixing.evaluate.translations import evaluate_translator
     from zhixing.tasks.translation.artifact import Translator
 
-    folder = out or model / "eval" / folder_name(data)
-    return evaluate_translator(Translator.open(model, device), data, columns, folder, str(model), to=to, domain_column=domain_column)
+    translator = Translator.open(model, device)
+    result, examples = evaluate_translator(translator, data, columns, str(model), to=to, domain_column=domain_column)
+    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_translations_report)
+    return result
 
 
 def _classifier(
@@ -141,7 +144,7 @@ def _classifier(
     from zhixing.tasks.classify.material import Columns
 
     result, examples = evaluate_classifier(open_classifier(model, device), data, Columns(*columns), str(model))
-    _write(out or model / "eval" / folder_name(data), result, examples, write_classification_report)
+    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_classification_report)
     return result
 
 
@@ -152,11 +155,11 @@ def _reader(model: Path, data: list[str], device: str, out: Path | None) -> Answ
     from zhixing.tasks.answer.artifact import Reader
 
     result, examples = evaluate_reader(Reader.open(model, device), data, str(model))
-    _write(out or model / "eval" / folder_name(data), result, examples, write_answers_report)
+    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_answers_report)
     return result
 
 
-def _write(folder: Path, result: Result, examples: Iterable[dict[str, Any]], write_report: Callable[[Path, str], None]) -> None:
+def write_evaluation(folder: Path, result: Result, examples: Iterable[dict[str, Any]], write_report: Callable[[Path, str], None]) -> None:
     """Write `report.json`, `examples.jsonl` and the page that is drawn from them, all of them or none."""
     with together(folder) as place:
         write_json_lines(place / "examples.jsonl", examples)
@@ -198,7 +201,7 @@ def _language_model(
     )
     folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
     if folder is not None:
-        _write(
+        write_evaluation(
             folder,
             result,
             (_example(t, found.columns, row) for t, row in zip(texts, found.rows.tolist(), strict=True)),

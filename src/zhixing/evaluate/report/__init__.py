@@ -13,6 +13,7 @@ from zhixing.evaluate.report.run import write_run_report
 from zhixing.evaluate.report.score import write_score_report
 from zhixing.evaluate.report.statistics import write_statistics_report
 from zhixing.evaluate.report.trained import write_classifier_report, write_reader_report
+from zhixing.evaluate.report.translations import write_translations_report
 from zhixing.evaluate.report.vectors import write_vectors_report
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "write_rungs_report",
     "write_score_report",
     "write_statistics_report",
+    "write_translations_report",
     "write_vectors_report",
 ]

@@ -22,7 +22,7 @@ from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
 from zhixing.files import parents, read_json, sole_user, write_json
 from zhixing.run_folder import finished, is_begun, taken_up
-from zhixing.verbs.evaluate import MetricResult
+from zhixing.verbs.evaluate import MetricResult, write_evaluation
 from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs, sources
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TranslateResult(Result):
         if teacher := (self.made or {}).get("teacher"):
             fewer = f", {teacher['parameters'] / self.parameters:.1f} times those of the student" if teacher["parameters"] else ""
             yield f"teacher: {teacher['run']} {_sized(teacher['parameters'])}{fewer}, {teacher['targets']} targets"
-        yield f"pair report: {Path(self.run) / 'pair_report.html'}"
+        yield f"report: {Path(self.run) / 'eval/valid/report.html'}, pair report: {Path(self.run) / 'pair_report.html'}"
 
 
 def translate(
@@ -225,7 +225,8 @@ def _finish(
 ) -> TranslateResult:
     """The artifact and its scores on the validation pairs, of a run whose steps are all done."""
     from zhixing import checkpoint
-    from zhixing.evaluate.translations import evaluated
+    from zhixing.evaluate.report import write_translations_report
+    from zhixing.evaluate.translations import measured
     from zhixing.models.shapes import EncoderDecoderModel
     from zhixing.tasks.translation import artifact
     from zhixing.verbs.finetune.translate_synthetic import counts_of
@@ -240,8 +241,9 @@ def _finish(
     artifact.write(out, model.cpu(), words, recipe, wish.languages, golden, marks)
     translator = artifact.Translator.open(out, wish.device)  # it says again what it has just said, or is not let out
     some = held_out[:: max(1, len(held_out) // SHOWN)][:SHOWN]
-    found = evaluated(translator, some, out / "eval" / "valid")
-    metrics = {name: MetricResult(**entry) for name, entry in found.items()}
+    found, examples = measured(translator, some, str(out), ["validation pairs"])
+    write_evaluation(out / "eval" / "valid", found, examples, write_translations_report)
+    metrics = {name: MetricResult(**score.model_dump()) for name, score in found.metrics.items()}
     report, made = read_json(out / "pair_report.json"), counts_of(out)
     result = TranslateResult(
         run=str(out),
