@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report.metrics import NAMES, figures, metrics_table, named
-from zhixing.evaluate.report.page import Html, both, numbers, page, piece, read, read_lines, section, table, wide
+from zhixing.evaluate.report.page import both, numbers, page, piece, read, read_lines, section, table, wide
 from zhixing.files import write_text
 
 REPORT, EXAMPLES = "report.json", "examples.jsonl"
@@ -59,16 +59,18 @@ def _by_domain(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
 
 
 def _worst(folder: Path) -> str:
+    examples = list(read_lines(folder, EXAMPLES, _SHOWN))
+    names = [name for name in ("chrf", "meteor", "bleu") if examples and name in examples[0]["scores"]][:1]  # by which they are sorted
     rows = [
-        [row["line"], wide(row["source"]), wide(row["translation"] or "–"), wide(row["reference"]), Html(_scores(row["scores"]))]
-        for row in read_lines(folder, EXAMPLES, _SHOWN)
+        [
+            row["line"],
+            *(row["scores"][name] for name in names),
+            *(wide(row[side] or "–") for side in ("source", "translation", "reference")),
+        ]
+        for row in examples
     ]
-    head = [("line", "行"), ("source", "原文"), ("translation", "译文"), ("reference", "参考译文"), ("scores", "得分")]
-    return table(head, rows)
-
-
-def _scores(scores: Mapping[str, float]) -> str:
-    return "<br>".join(f"{escape(name)}&nbsp;{value:.3g}" for name, value in scores.items() if name in HEADLINE)
+    head = [("line", "行"), *((_name(name, 0), _name(name, 1)) for name in names)]
+    return table([*head, ("source", "原文"), ("translation", "译文"), ("reference", "参考译文")], rows)
 
 
 def _name(metric: str, language: int) -> str:
