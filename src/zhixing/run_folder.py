@@ -41,10 +41,16 @@ def write_record(folder: Path, recipe: Settings, lineage: Mapping[str, Any], cho
     write_json(folder / "environment.json", devices.environment())
 
 
-def taken_up(out: Path, kind: type[S], chosen: Mapping[str, Any]) -> S:
-    """The recipe of a run that was begun. Raises `ArtifactError` when it is damaged, `SettingError` for other settings than its own."""
+def taken_up(out: Path, kind: type[S], chosen: Mapping[str, Any], minutes: float | None) -> S:
+    """The recipe of a run that was begun. Raises `ArtifactError` when it is damaged, `SettingError` for other settings than its own, and for
+    other minutes, on which its steps were decided; None: those of before.
+    """
     open_folder(out, "run")
     recipe = resolve(kind, read_json(out / "config.json"))
+    before = read_json(out / "lineage.json")["minutes"]
+    if minutes is not None and minutes != before:
+        was = "had none" if before is None else f"are {before:g}"
+        raise SettingError("minutes", f"{was} in this run, whose steps are decided; give the same, or choose another --out for a new run")
     refuse_changes(kind, recipe, chosen)
     return recipe
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,10 @@ def test_a_run_keeps_its_settings_and_data(data, whole, tmp_path):
     run, _ = whole
     with pytest.raises(SettingError, match=r"train.batch: is 4 in this run"):
         zx.pretrain(data, out=run, settings={"train.batch": 8})
+    with pytest.raises(SettingError, match=r"setting minutes: had none in this run"):
+        zx.pretrain(data, out=run, minutes=2)
+    with pytest.raises(ArtifactError, match=r"was begun without --base; give the same"):
+        zx.pretrain(data, out=run, base=run)
     (tmp_path / "text.txt").write_text("another text\n" * 3 + "".join(f"line {i}\n" for i in range(300)), encoding="utf-8")
     other = zx.prepare([str(tmp_path / "text.txt")], out=tmp_path / "other", settings={"read.document": "line"})
     (run / "result.json").rename(tmp_path / "result.json")
@@ -136,6 +141,16 @@ def test_continue_from_a_base(data, whole, tmp_path):
     assert more.parameters == result.parameters
     with pytest.raises(SettingError, match="cannot be set together with --base"):
         zx.pretrain(data, out=tmp_path / "x", base=run, settings={"model.width": 64})
+    with pytest.raises(ArtifactError, match=r"was begun with --base .*; give the same"):
+        zx.pretrain(data, out=tmp_path / "more")
+    # Begun, and killed before its first checkpoint: it goes on with the same weights or not at all.
+    (tmp_path / "more/result.json").unlink()
+    shutil.rmtree(tmp_path / "more/checkpoints", ignore_errors=True)
+    shutil.copytree(run, tmp_path / "base")
+    manifest = json.loads((tmp_path / "base/manifest.json").read_text(encoding="utf-8"))
+    (tmp_path / "base/manifest.json").write_text(json.dumps({**manifest, "note": "another"}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="as it was then; give that"):
+        zx.pretrain(data, out=tmp_path / "more", base=tmp_path / "base")
 
 
 def test_early_stopping(data, tmp_path):

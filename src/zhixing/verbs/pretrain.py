@@ -99,7 +99,7 @@ def pretrain(
         with parents(out):
             _create(data, out, minutes, bases, device, chosen, began)
     with sole_user(out):
-        return _run(data, out, bases, device, chosen, began)
+        return _run(data, out, bases, minutes, device, chosen, began)
 
 
 BaseNames = Mapping[str, Path | None]
@@ -148,7 +148,9 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
                 (folder / name).write_bytes((data / name).read_bytes())
 
 
-def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[str, Any], began: float) -> PretrainResult:
+def _run(
+    data: Path, out: Path, bases: BaseNames, minutes: float | None, device: str, chosen: Mapping[str, Any], began: float
+) -> PretrainResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
     from zhixing import objectives
@@ -160,7 +162,8 @@ def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[s
     from zhixing.train.plan import begin
     from zhixing.train.recipe import Recipe
 
-    recipe = taken_up(out, Recipe, chosen)
+    recipe = taken_up(out, Recipe, chosen, minutes)
+    _refuse_other_bases(out, bases)
     if (result := finished(out, PretrainResult)) is not None:
         return result
     train_store, valid_store = Store.open(data, "train"), Store.open(data, "valid")
@@ -201,6 +204,20 @@ def _run(data: Path, out: Path, bases: BaseNames, device: str, chosen: Mapping[s
         seen = (held_out.batch(step, rows) for step in range(batches))
         write_json(out / "baselines.json", masked(train_store, tokenizer.vocabulary, seen))
     return _finish(out, session, recipe.shape, plan, valid_store)
+
+
+def _refuse_other_bases(out: Path, bases: BaseNames) -> None:
+    """Raise `ArtifactError` unless a run was begun with models in the same roles and, as long as it has no checkpoint, with the same ones."""
+    begun = read_json(out / "lineage.json")["base"] or {}
+    names = {"whole": "--base", "encoder": "--base-encoder", "decoder": "--base-decoder", "vectors": "--vectors"}
+    for role, option in names.items():
+        if (role in begun) != (bases[role] is not None):
+            how = f"with {option} {begun[role]['path']}" if role in begun else f"without {option}"
+            raise ArtifactError(out, f"was begun {how}; give the same, or choose another --out")
+    if begun and not any((out / "checkpoints").glob("step-*")):
+        for role, one in (bases_of({**bases, "vectors": None}).lineage() or {}).items():  # of vectors, `begun_vectors` sees to it
+            if one["manifest"] != begun[role]["manifest"]:
+                raise ArtifactError(out, f"was begun with {begun[role]['path']} as it was then; give that, or choose another --out")
 
 
 def _finish(out: Path, session: Session, shape: Shape, plan: dict[str, Any], valid: Store) -> PretrainResult:

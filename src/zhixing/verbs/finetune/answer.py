@@ -296,7 +296,7 @@ def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
     from zhixing.tokenizer.tokenizer import Tokenizer
 
     out = wish.out
-    recipe = taken_up(out, AnswerRecipe, wish.chosen)
+    recipe = taken_up(out, AnswerRecipe, wish.chosen, wish.minutes)
     refuse_other_base(out, wish.base, wish.metric)
     if (result := finished(out, AnswerRunResult)) is not None:
         return result

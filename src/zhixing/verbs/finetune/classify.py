@@ -292,7 +292,7 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     from zhixing.verbs.finetune.wordings import reworded
 
     out = wish.out
-    recipe = taken_up(out, ClassifyRecipe, wish.chosen)
+    recipe = taken_up(out, ClassifyRecipe, wish.chosen, wish.minutes)
     refuse_other_base(out, wish.base, metric)
     if (result := finished(out, ClassifyResult)) is not None:
         return result

@@ -153,7 +153,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     from zhixing.verbs.finetune.translate_synthetic import training_pairs
 
     out = wish.out
-    recipe = taken_up(out, TranslateRecipe, wish.chosen)
+    recipe = taken_up(out, TranslateRecipe, wish.chosen, wish.minutes)
     lineage = read_json(out / "lineage.json")
     _refuse_changes(wish, lineage)
     if (result := finished(out, TranslateResult)) is not None:
