@@ -2,6 +2,7 @@ import pytest
 import torch
 from tiny import model, tokenizer
 
+import zhixing as zx
 from zhixing import pretrained
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import LlamaSettings, ModernBertSettings
@@ -61,3 +62,35 @@ def test_refusals(folder, tmp_path):
     with pytest.raises(ArtifactError):
         export(tmp_path / "nothing", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_rows_without_a_token_are_left_behind(tmp_path, tied):
+    place, words = tmp_path / "padded", tokenizer()
+    config = transformers.Qwen2Config(
+        vocab_size=words.vocabulary + 9, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=32, tie_word_embeddings=tied, eos_token_id=words.end,
+    )  # fmt: skip
+    oracle = transformers.Qwen2ForCausalLM(config).eval()
+    oracle.save_pretrained(place)
+    words.save(place / "tokenizer.json")
+    found = pretrained.load(place)
+    ids = torch.arange(20)[None]
+    logits = found.model.head(found.model(ids)[0])
+    assert logits.shape[-1] == words.vocabulary == found.model.decoder.embedding.num_embeddings
+    assert (oracle(ids).logits[..., : words.vocabulary] - logits).abs().max() <= 1e-4
+    result = export(place)
+    again = transformers.AutoModelForCausalLM.from_pretrained(result.folder)
+    assert (again(ids).logits - logits).abs().max() <= 1e-4
+
+
+def test_a_run_that_begins_with_such_a_model_opens_again(tmp_path):
+    place, words = tmp_path / "padded", tokenizer()
+    place.mkdir()
+    pretrained.save(place, model(SETTINGS, words.vocabulary + 9), SETTINGS, words, 32)
+    (tmp_path / "text.jsonl").write_text("".join(f'{{"text": "line {i} of a text"}}\n' for i in range(200)), encoding="utf-8")
+    zx.prepare([str(tmp_path / "text.jsonl")], out=tmp_path / "data", tokenizer=place)
+    still = {"train.steps": 1, "train.batch": 2, "train.compile": False}
+    zx.pretrain(tmp_path / "data", out=tmp_path / "run", base=place, settings=still)
+    assert zx.generate(tmp_path / "run", prompt="line", tokens=3).continuations

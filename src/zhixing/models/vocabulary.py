@@ -1,4 +1,4 @@
-"""More tokens for a model that is trained already: rows of its embedding and of its head for words that it has read in pieces so far."""
+"""More tokens for a model that is trained already, or fewer: rows of its embedding and of its head."""
 
 from __future__ import annotations
 
@@ -35,3 +35,17 @@ def grow(model: Model, vocabulary: int, pieces: Sequence[Sequence[int]]) -> None
             head.weight = grown(head.matrix)
         if head.bias is not None:
             head.bias = grown(head.bias)
+
+
+def shrink(model: Model, vocabulary: int) -> None:
+    """Leave an encoder or decoder the first `vocabulary` rows of its embedding and of its head, in place: those behind stand for no token
+    of its tokenizer, and are there to make a round number, as in Qwen's 151,936 for 151,669 tokens.
+    """
+    embedding, head = getattr(model, model.shape).embedding, model.head
+    assert isinstance(embedding, nn.Embedding)
+    embedding.weight = nn.Parameter(embedding.weight[:vocabulary].detach().clone())  # a tied head reads the same parameter
+    embedding.num_embeddings = vocabulary
+    if not head.tied:
+        head.weight = nn.Parameter(head.matrix[:vocabulary].detach().clone())
+    if head.bias is not None:
+        head.bias = nn.Parameter(head.bias[:vocabulary].detach().clone())

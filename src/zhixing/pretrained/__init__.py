@@ -24,6 +24,7 @@ from zhixing.files import MANIFEST, open_folder, read_json, write_json
 from zhixing.models import Architecture, Model, build, without_weights
 from zhixing.models.marian import MarianSettings
 from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
+from zhixing.models.vocabulary import shrink
 from zhixing.pretrained import bert, gpt2, llama, marian, modernbert, weights
 from zhixing.pretrained.family import Description, Family
 from zhixing.tokenizer.tokenizer import Tokenizer
@@ -93,6 +94,8 @@ def load(source: Path | str) -> Pretrained:
     if tokenizer.vocabulary < USED * found.vocabulary:
         less = f"its tokenizer has {tokenizer.vocabulary} ids, and the model knows {found.vocabulary}"
         warn(f"{folder}: {less}; is it the one that the model was trained with?")
+    if tokenizer.vocabulary < found.vocabulary:
+        shrink(model, tokenizer.vocabulary)
     return Pretrained(found.architecture, model.float().eval(), tokenizer, found.context, new_head)
 
 
