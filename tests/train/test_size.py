@@ -5,6 +5,9 @@ import math
 import pytest
 import torch
 
+from zhixing.config import resolve
+from zhixing.errors import SettingError
+from zhixing.train.recipe import Recipe
 from zhixing.train.size import Data, Rate, batch_tokens, derive, effective_tokens
 
 CPU, GIGABYTES = torch.device("cpu"), 16e9
@@ -64,3 +67,15 @@ def test_a_short_run_by_steps_is_not_compiled():
     chosen = {name: value for name, value in BY_HAND.items() if name != "train.compile"}
     short, long = (derive({**chosen, "train.steps": n}, lambda: RATE, 600.0, Data(50_000, 400), CPU, GIGABYTES) for n in (60, 10**6))
     assert (short["train.compile"], long["train.compile"]) == (False, True)
+
+
+@pytest.mark.parametrize(("fixed", "fits"), [({"model.kv_heads": 3}, 3), ({"model.kind": "cnn", "model.dilation": 3}, None)])
+def test_sizes_that_do_not_go_with_what_is_set_are_passed_over(fixed, fits):
+    derived = derive(fixed, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES)
+    resolve(Recipe, fixed, {"train.steps": 1, "schedule.warmup": 0, **derived})
+    assert fits is None or derived["model.heads"] % fits == 0
+
+
+def test_where_no_size_fits_the_setting_is_named():
+    with pytest.raises(SettingError, match=r"setting model: kv_heads 37 is not a divisor"):
+        derive({"model.kv_heads": 37}, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES)

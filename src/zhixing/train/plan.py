@@ -75,9 +75,9 @@ class Plan(Result):
     def lines(self) -> Iterator[str]:
         """The plan for the terminal."""
         model, bits = self.settings["model"], self.expected_bits_per_byte
-        layers = model["layers"] if "layers" in model else f"{model['encoder_layers']} + {model['decoder_layers']}"
+        layers = " + ".join(str(model[name]) for name in ("layers", "encoder_layers", "decoder_layers") if name in model)
         yield f"objective   {self.settings['objective']['kind']}"
-        shape = f"{model['kind']}, {layers} layers x {model['width']}"
+        shape = f"{model['kind']}, {layers} layers x {model['width']}" if layers else f"{model['kind']}, {model['width']} wide"
         yield f"model       {shape}, {count(self.parameters)} parameters, vocabulary {self.vocabulary}"
         yield f"training    {self.steps} steps of {self.batch_tokens} tokens, {count(self.tokens)} tokens in all"
         yield f"data        {self.epochs:.2f} epochs, {self.tokens_per_parameter:.1f} tokens a parameter"

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
 from zhixing import device as devices
-from zhixing.config import resolve
+from zhixing.config import Settings, resolve
+from zhixing.errors import SettingError
 from zhixing.models import Architecture, LlamaSettings, Shape, build, flops_per_token, without_weights
 from zhixing.models.shapes import DecoderModel, EncoderDecoderModel
 from zhixing.objectives import Row
@@ -155,11 +155,16 @@ def choose(
 ) -> Architecture:
     """The architecture of this kind with the least expected loss among those that fit into time and memory.
 
-    fixed: settings of it that do not depend on its size.
+    fixed: settings of it that do not depend on its size; sizes that do not go with them are passed over. Raises `SettingError` where none does.
     """
     best: tuple[float, Architecture] | None = None
+    misfit: SettingError | None = None
     for width in WIDTHS:
-        settings = TypeAdapter[Architecture](Architecture).validate_python({"kind": kind, **fixed, **proportions(kind, width)})
+        try:
+            settings = architecture({"kind": kind, **fixed, **proportions(kind, width)})
+        except SettingError as error:
+            misfit = misfit or error
+            continue
         weights = trained_numbers(settings, data.vocabulary, shape)
         if best is not None and weights * 16 > memory / 2:  # weight, gradient, two moments: 16 bytes each
             break
@@ -167,8 +172,19 @@ def choose(
         loss = expected_loss(weights, tokens, data.tokens)
         if best is None or loss < best[0]:
             best = loss, settings
-    assert best is not None
+    if best is None:
+        assert misfit is not None
+        raise misfit
     return best[1]
+
+
+class _Model(Settings):
+    model: Architecture = LlamaSettings()
+
+
+def architecture(values: Mapping[str, Any]) -> Architecture:
+    """The architecture of these settings, its `kind` among them. Raises `SettingError` where they do not go together."""
+    return resolve(_Model, {f"model.{name}": value for name, value in values.items()}).model
 
 
 def trained_numbers(settings: Architecture, vocabulary: int, shape: Shape) -> float:

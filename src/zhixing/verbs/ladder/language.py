@@ -189,11 +189,9 @@ def _train(
 
 def fitted(given: Mapping[str, Any], wanted: int, vocabulary: int) -> dict[str, Any]:
     """Settings of the network of this kind whose number of parameters is nearest to `wanted`."""
-    from pydantic import TypeAdapter
-
-    from zhixing.models import Architecture, parameters
+    from zhixing.models import parameters
     from zhixing.objectives import SHAPES
-    from zhixing.train.size import HEAD, proportions
+    from zhixing.train.size import HEAD, architecture, proportions
 
     kind, shape = str(given["model.kind"]), SHAPES[str(given.get("objective.kind", "causal"))]
     fixed = {name.removeprefix("model."): value for name, value in given.items() if name.startswith("model.")}
@@ -203,7 +201,7 @@ def fitted(given: Mapping[str, Any], wanted: int, vocabulary: int) -> dict[str, 
         tree = {"tied": False, **fixed, **proportions(kind, width)}
         if "heads" in tree:
             tree["heads"] = max(1, width // HEAD) if width % HEAD == 0 else width // step
-        return parameters(TypeAdapter[Architecture](Architecture).validate_python(tree), vocabulary, shape), tree
+        return parameters(architecture(tree), vocabulary, shape), tree
 
     low, high = 1, 128  # in steps: the numbers grow with the width
     while high - low > 1:
