@@ -50,8 +50,13 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises `InputError` naming file and line when it cannot be read."""
+    return parse_json(path, read_text(path))
+
+
+def parse_json(path: object, text: str) -> Any:
+    """The value in the text of a JSON file. Raises `InputError` naming file and line when it is not valid."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}", f"is not valid JSON ({error.msg})") from None
     except RecursionError:

@@ -197,7 +197,7 @@ def test_evaluate_refuses(content, error, says, trained, tmp_path):
         zx.evaluate(trained[0])
 
 
-def test_compare_with_itself_and_with_a_file(trained, place, tmp_path):
+def test_compare_with_itself_and_with_a_file(trained, place, tmp_path, capsys):
     run, _ = trained
     test = [str(place / "test.tsv")]
     same = zx.compare(run, run, data=test)
@@ -209,6 +209,12 @@ def test_compare_with_itself_and_with_a_file(trained, place, tmp_path):
         assert found.metrics["accuracy"].b == 0
         assert found.metrics["accuracy"].p < 0.01
         assert found.verdict.startswith("A is better")
+    (tmp_path / "right.txt").write_bytes(b"\xef\xbb\xbf" + b"".join(f"{label}\r\n".encode() for _, label in rows(60, 2)))
+    assert zx.compare(run, tmp_path / "right.txt", data=test).metrics["accuracy"].b == 1
+    assert "labels that no text" not in capsys.readouterr().err
+    (tmp_path / "odd.txt").write_text("".join("postive\n" if label == "pos" else "neg\n" for _, label in rows(60, 2)))
+    assert zx.compare(run, tmp_path / "odd.txt", data=test).metrics["accuracy"].b == 0.5
+    assert f"odd.txt: labels that no text of {test[0]} has: postive (30)" in capsys.readouterr().err
     (tmp_path / "few.txt").write_text("pos\n")
     with pytest.raises(InputError, match=r"few\.txt: holds 1 predictions for 60 texts"):
         zx.compare(run, tmp_path / "few.txt", data=test)

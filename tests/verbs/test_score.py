@@ -137,6 +137,10 @@ def test_answers(place, capsys):
     assert result.metrics["exact_match"].value == 0.5
     assert result.metrics["answer_f1"].value == pytest.approx((1 + 2 / 3 + 1 + 0) / 4)
     assert "script:squad1.1" in result.metrics["answer_f1"].signature
+    for name in ("pred.json", "gold.json"):
+        (place / f"marked-{name}").write_bytes(b"\xef\xbb\xbf" + (place / name).read_bytes())
+    marked = score(hyp="marked-pred.json", ref="marked-gold.json", task="answer")
+    assert marked.metrics == result.metrics
     write("pred.jsonl", json.dumps({"id": "q0", "answer": "cat"}), json.dumps({"id": "q9", "answer": "x"}))
     capsys.readouterr()
     assert score(hyp="pred.jsonl", ref="gold.json", task="answer").metrics["exact_match"].value == 0.25
@@ -221,7 +225,7 @@ MALFORMED = [
     (TWO, "", T, "r: is empty"),
     ("", "", C, "r: is empty"),
     ("", "1\n2\n", R, "h: is empty"),
-    ("", squad(), Q, "h:1: is not valid JSON"),
+    ("", squad(), Q, "h: is empty"),
     (TWO, "\n\n", T, "r:1: is blank: the sentence has no reference"),
     (TWO, "one\n\n", T, "r:2: is blank: the sentence has no reference"),
     (TWO, "one\n \t\u3000\n", T, "r:2: is blank: the sentence has no reference"),
@@ -286,7 +290,7 @@ MALFORMED = [
     ('["x"]', squad(), Q, "h: should be a JSON object of answers"),
     ('{"q0": "x"', squad(), Q, "h:1: is not valid JSON"),
     ("[" * 100_000, squad(), Q, "h: is nested too deeply"),
-    (b'{"q0": "\xff"}', squad(), Q, "h: is not UTF-8 text"),
+    (b'{"q0": "\xff"}', squad(), Q, "h:1: is not UTF-8 (byte 0xff"),
     ('{"q0": "x"}', squad(), {**Q, "metric": ["bleu"]}, "setting metric: there is no bleu here; there are exact_match, answer_f1"),
 ]  # fmt: skip
 JSON_LINES = [

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,10 +114,7 @@ def classify(hyps: Sequence[str], ref: str) -> Judged:
     given = [set(one.probabilities[0]) if one.probabilities else set() for one in said]
     labels = sorted({*gold.labels, *(label for one in said for label in one.labels), *set().union(*given)})
     for path, one in zip(hyps, said, strict=True):
-        strange = Counter(label for label in one.labels if label not in set(gold.labels))
-        if strange:
-            shown = ", ".join(f"{label} ({count})" for label, count in strange.most_common(3))
-            warn(f"{path}: labels that no text of {ref} has: {shown}")
+        outputs.warn_of_strange(path, one.labels, set(gold.labels), ref)
     numbers = [classification.number(gold.labels, one.labels, labels) for one in said]
     _, gold_ids, _ = numbers[0]
     rows = [classification.rows(gold_ids, predicted, len(labels)) for _, _, predicted in numbers]

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhixing.console import warn
 from zhixing.corpus.encoding import SAMPLE, detect
 from zhixing.errors import InputError
-from zhixing.files import read_json, reason
+from zhixing.files import parse_json, reason
 
 _COMPARED = 20_000
 """Lines that are looked at for the place where two files shift."""
@@ -166,6 +168,14 @@ def _probabilities(where: str, value: object) -> dict[str, float]:
     return found
 
 
+def warn_of_strange(path: object, said: Iterable[str], known: set[str], ref: str) -> None:
+    """Warn of predicted labels that no text has: misspelt ones, say, which can never be right."""
+    strange = Counter(label for label in said if label not in known)
+    if strange:
+        shown = ", ".join(f"{label} ({count})" for label, count in strange.most_common(3))
+        warn(f"{path}: labels that no text of {ref} has: {shown}")
+
+
 def read_label_sets(path: str) -> list[set[str]]:
     """Labels parted by tabs, the labels of one text a line; an empty line is a text without any."""
     return [{label.strip() for label in line.split("\t") if label.strip()} for line in read_lines(path)]
@@ -220,9 +230,7 @@ def _list(path: str, record: object, name: str) -> list[Any]:
 
 
 def _json(path: str) -> Any:
-    if not Path(path).exists():
-        raise InputError(path, "no such file")
-    return read_json(Path(path))
+    return parse_json(path, "\n".join(read_lines(path)))
 
 
 def read_answers(path: str) -> dict[str, str]:
