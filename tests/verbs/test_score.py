@@ -132,6 +132,34 @@ def test_sets_of_labels_and_numbers(place):
     assert result.metrics["spearman"].value == 1
 
 
+def test_sets_of_labels_and_numbers_as_predict_writes_them(place, capsys):
+    write("g", "a\tb", "", "c", "a")
+    write("p.jsonl", *(json.dumps({"labels": one, "probabilities": {}}) for one in (["b", "a"], [], ["c", "x"], ["a"])))
+    result = score(hyp="p.jsonl", ref="g", task="multilabel")
+    assert result.metrics["subset_accuracy"].value == 0.75
+    assert "p.jsonl: labels that no text of g has: x (1)" in capsys.readouterr().err
+    write("g.jsonl", *(json.dumps({"value": one}) for one in (1, 2, 3.5, -4)))
+    write("p.jsonl", *(json.dumps({"value": one}) for one in (1.0, 2.5, 3.5, -4.0)))
+    assert score(hyp="p.jsonl", ref="g.jsonl", task="regress").metrics["mae"].value == 0.125
+
+
+@pytest.mark.parametrize(
+    ("task", "line", "says"),
+    [
+        ("multilabel", '{"label": "a"}', 'p.jsonl:1: has no list of "labels"'),
+        ("multilabel", '{"labels": "a"}', 'p.jsonl:1: has no list of "labels"'),
+        ("regress", '{"label": "a"}', 'p.jsonl:1: has no number as "value"'),
+        ("regress", '{"value": true}', 'p.jsonl:1: has no number as "value"'),
+        ("regress", '{"value": NaN}', "p.jsonl:1: is no finite number"),
+        ("regress", '{"value": 1' + "0" * 400 + "}", "p.jsonl:1: is no"),
+    ],
+)
+def test_sets_and_numbers_in_json_that_do_not_do(task, line, says, place):
+    write("p.jsonl", line)
+    with pytest.raises(InputError, match=says):
+        score(hyp="p.jsonl", ref="p.jsonl", task=task)
+
+
 def test_answers(place, capsys):
     result = score(hyp="pred.json", ref="gold.json", task="answer", out=place / "out")
     assert result.metrics["exact_match"].value == 0.5

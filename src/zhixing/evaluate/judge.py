@@ -157,10 +157,11 @@ def _rest(usual: Sequence[Metric], labels: Sequence[str]) -> list[Metric]:
 
 
 def multilabel(hyps: Sequence[str], ref: str) -> Judged:
-    """Labels parted by tabs, the labels of one text a line."""
+    """Labels parted by tabs, the labels of one text a line, or JSON lines."""
     gold, said = outputs.read_label_sets(ref), [outputs.read_label_sets(path) for path in hyps]
     for path, one in zip(hyps, said, strict=True):
         outputs.same_length(path, ["\t".join(sorted(s)) for s in one], ref, ["\t".join(sorted(s)) for s in gold])
+        outputs.warn_of_strange(path, (label for some in one for label in sorted(some)), set().union(*gold), ref)
     labels = sorted(set().union(*gold, *(s for one in said for s in one)))
     if not labels:
         raise InputError(ref, "holds no label")
@@ -178,7 +179,7 @@ def multilabel(hyps: Sequence[str], ref: str) -> Judged:
 
 
 def regress(hyps: Sequence[str], ref: str) -> Judged:
-    """Numbers one a line."""
+    """Numbers one a line, or JSON lines."""
     gold, said = outputs.read_numbers(ref), [outputs.read_numbers(path) for path in hyps]
     for path, one in zip(hyps, said, strict=True):
         outputs.same_length(path, list(map(str, one)), ref, list(map(str, gold)))

@@ -1,6 +1,6 @@
 r"""The files that `score` reads: outputs of any system, and what they are measured against.
 
-Sentences, labels and numbers stand one a line. Lines end at `\n` and nowhere else: U+2028, form feeds and lone carriage returns are text.
+Sentences, labels and numbers stand one a line; labels and numbers also in JSON lines, as `predict` writes them. Lines end at `\n` and nowhere else: U+2028, form feeds and lone carriage returns are text.
 All is UTF-8. Every mistake is an `InputError` with file and line.
 """
 
@@ -177,21 +177,35 @@ def warn_of_strange(path: object, said: Iterable[str], known: set[str], ref: str
 
 
 def read_label_sets(path: str) -> list[set[str]]:
-    """Labels parted by tabs, the labels of one text a line; an empty line is a text without any."""
-    return [{label.strip() for label in line.split("\t") if label.strip()} for line in read_lines(path)]
+    """Labels parted by tabs, the labels of one text a line (an empty line is a text without any), or JSON lines with `labels`."""
+    lines = read_lines(path)
+    if not path.endswith(".jsonl"):
+        return [{label.strip() for label in line.split("\t") if label.strip()} for line in lines]
+    found = []
+    for number, line in enumerate(lines, start=1):
+        labels = _record(f"{path}:{number}", line).get("labels")
+        if not isinstance(labels, list) or not all(isinstance(one, str | int) and not isinstance(one, bool) for one in labels):
+            raise InputError(f"{path}:{number}", 'has no list of "labels"')
+        found.append({str(label).strip() for label in labels} - {""})
+    return found
 
 
 def read_numbers(path: str) -> list[float]:
-    """Numbers one a line."""
+    """Numbers one a line, or JSON lines with `value`."""
     found = []
     for number, line in enumerate(read_lines(path), start=1):
+        where, given = f"{path}:{number}", line.strip()
+        if path.endswith(".jsonl"):
+            value = _record(where, line).get("value")
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise InputError(where, 'has no number as "value"')
+            given = str(value)
         try:
-            value = float(line)
+            found.append(float(given))
         except ValueError:
-            raise InputError(f"{path}:{number}", f"is no number ({line.strip()[:40]!r})" if line.strip() else "is blank") from None
-        if not math.isfinite(value):
-            raise InputError(f"{path}:{number}", f"is no finite number ({line.strip()})")
-        found.append(value)
+            raise InputError(where, f"is no number ({given[:40]!r})" if given else "is blank") from None
+        if not math.isfinite(found[-1]):
+            raise InputError(where, f"is no finite number ({given})")
     return found
 
 
