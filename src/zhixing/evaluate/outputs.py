@@ -1,7 +1,7 @@
 r"""The files that `score` reads: outputs of any system, and what they are measured against.
 
-Sentences, labels and numbers stand one a line; labels and numbers also in JSON lines, as `predict` writes them. Lines end at `\n` and nowhere else: U+2028, form feeds and lone carriage returns are text.
-All is UTF-8. Every mistake is an `InputError` with file and line.
+Sentences, labels and numbers stand one a line; labels and numbers also in JSON lines, as `predict` writes them. Lines end at `\n` and
+nowhere else: U+2028, form feeds and lone carriage returns are text. All is UTF-8. Every mistake is an `InputError` with file and line.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def write_evaluation(folder: Path, result: Result, examples: Iterable[dict[str, 
     with together(folder) as place:
         write_json_lines(place / "examples.jsonl", examples)
         write_json(place / "report.json", result.model_dump())
-        write_report(place, folder.name)
+        write_report(place, folder.resolve().name)
 
 
 def _language_model(

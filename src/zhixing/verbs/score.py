@@ -142,7 +142,7 @@ def score(
     if out is not None:
         with together(out) as place:
             _write(place, result, judged)
-            write_score_report(place, out.name)
+            write_score_report(place, out.resolve().name)
     return result
 
 
