@@ -215,6 +215,10 @@ def test_compare_with_itself_and_with_a_file(trained, place, tmp_path, capsys):
     (tmp_path / "odd.txt").write_text("".join("postive\n" if label == "pos" else "neg\n" for _, label in rows(60, 2)))
     assert zx.compare(run, tmp_path / "odd.txt", data=test).metrics["accuracy"].b == 0.5
     assert f"odd.txt: labels that no text of {test[0]} has: postive (30)" in capsys.readouterr().err
+    for name, value, kind in (("window", 8, "language models"), ("stride", 4, "language models"), ("source_column", "0", "translators")):
+        for verb, models in ((zx.compare, (run, run)), (zx.evaluate, (run,))):
+            with pytest.raises(SettingError, match=rf"{name}: is for {kind}, and .* is a classifier"):
+                verb(*models, data=test, **{name: value})
     (tmp_path / "few.txt").write_text("pos\n")
     with pytest.raises(InputError, match=r"few\.txt: holds 1 predictions for 60 texts"):
         zx.compare(run, tmp_path / "few.txt", data=test)
