@@ -197,6 +197,12 @@ def test_blank_outputs_are_counted_and_said(place, capsys):
     assert "a.zh: 2 of 25 lines are blank (the first: 4)" in capsys.readouterr().err
 
 
+def test_meteor_asks_for_a_language_that_no_script_tells(place, capsys):
+    for asked, says in (({}, True), ({"lang": "en"}, False), ({"lang": "other"}, False), ({"metric": ["bleu"]}, False)):
+        score(hyp="src.en", ref="src.en", **asked)
+        assert ("say which one it is with --lang" in capsys.readouterr().err) == says
+
+
 def test_doubtful_requests_are_said(place, capsys):
     score(hyp="a.zh", ref="ref.zh", lang="en", metric=["bleu"])
     assert "the references look like zh, and --lang is en" in capsys.readouterr().err

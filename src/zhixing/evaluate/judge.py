@@ -55,6 +55,8 @@ def translate(
         if not any(s.strip() for s in sentences):
             raise InputError(f"{refs[0]}:{number}", "is blank: the sentence has no reference" + (" in any file" if len(refs) > 1 else ""))
     found = translation.language_of([s for reference in references for s in reference])
+    if language is None and found == "other" and (names is None or "meteor" in names):
+        warn("METEOR does not know the language, and compares whole words alone; say which one it is with --lang, as --lang en")
     language = _language(language, found)
     for path, lines in zip(refs, references, strict=True):
         if all("\t" in line for line in lines) and not any("\t" in line for one in said for line in one):
