@@ -197,6 +197,16 @@ def test_evaluate_refuses(content, error, says, trained, tmp_path):
         zx.evaluate(trained[0])
 
 
+def test_scores_by_length_stand_in_the_order_of_lengths(trained, tmp_path):
+    texts = [(f"{'word ' * count}{i}", "pos") for i, count in enumerate((600, 100, 20, 400, 5, 200, 40))]
+    found = zx.evaluate(trained[0], data=[str(table(tmp_path / "long.tsv", texts))], out=tmp_path / "out").by_length
+    edges = [int(name.split()[-2]) + name.startswith("over") for name in found]
+    assert len(edges) > 3
+    assert edges == sorted(edges)
+    assert edges[-1] == 513
+    assert sum(entry["texts"] for entry in found.values()) == 7
+
+
 def test_compare_with_itself_and_with_a_file(trained, place, tmp_path, capsys):
     run, _ = trained
     test = [str(place / "test.tsv")]

@@ -83,6 +83,10 @@ def test_two_systems(place, test):
     assert all((m.difference, m.low, m.high, m.p) == (0, 0, 0, 1) for m in same.metrics.values())
     assert same.verdict == "no significant difference: take the cheaper one"
     assert "A 更好，依据：chrf、ter" in (place / "out/report.html").read_text(encoding="utf-8")
+    write("few.zh", *ZH[:4])
+    few = score(hyp=["few.zh", "few.zh"], ref="few.zh", metric=["bleu"], test=test, out=place / "few")
+    assert few.verdict.endswith(" (only 4 examples: take it with caution)")
+    assert "选成本更低的（仅 4 例，结论须谨慎看待）。" in (place / "few/report.html").read_text(encoding="utf-8")
     assert next(result.lines()) == "A = a.zh, B = b.zh against ref.zh: 25 examples, language zh"
 
 
