@@ -71,6 +71,22 @@ def test_the_command_line_prints_one_object(place, capsys):
     assert "nrefs:2" in capsys.readouterr().out
 
 
+def test_what_does_not_exist_is_not_in_the_json(place, capsys):
+    """Correlation with numbers that are all alike, and recall of a class that no text has."""
+    write("same", *["1"] * 4)
+    for words in (["--hyp", "same", "--ref", "same"], ["--hyp", "same", "--hyp", "same", "--ref", "same"]):
+        assert cli.run(["score", "--task", "regress", *words, "--out", "out", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        assert set(found["metrics"]) == {"mse", "mae"}
+    write("odd", *["pos", "x"] * 20)
+    assert cli.run(["score", "--task", "classify", "--metric", "per_class", "--hyp", "odd", "--ref", "gold.txt", "--json"]) == 0
+    seen = capsys.readouterr()
+    found = json.loads(seen.out, parse_constant=pytest.fail)
+    assert "precision[x]" in found["metrics"]
+    assert "recall[x]" not in found["metrics"]
+    assert "precision[neg], precision[neu], recall[x] do not exist on these examples" in seen.err
+
+
 @pytest.mark.parametrize("test", ["bootstrap", "permutation"])
 def test_two_systems(place, test):
     result = score(hyp=["a.zh", "b.zh"], ref=["ref.zh"], metric=["chrf", "ter", "length_ratio"], test=test, out=place / "out")
@@ -156,6 +172,7 @@ def test_sets_of_labels_and_numbers_as_predict_writes_them(place, capsys):
         ("regress", '{"value": true}', 'p.jsonl:1: has no number as "value"'),
         ("regress", '{"value": NaN}', "p.jsonl:1: is no finite number"),
         ("regress", '{"value": 1' + "0" * 400 + "}", "p.jsonl:1: is no"),
+        ("regress", '{"value": 1e200}', "p.jsonl:1: is too large a number"),
     ],
 )
 def test_sets_and_numbers_in_json_that_do_not_do(task, line, says, place):

@@ -246,5 +246,5 @@ def rates(families: list[tuple[list[AnyMetric], list[Rows]]], asked: bool) -> li
     kept = [([metric for metric in metrics if isinstance(metric, Rate)], rows) for metrics, rows in families]
     others = [metric.name for metrics, _ in families for metric in metrics if not isinstance(metric, Rate)]
     if not any(metrics for metrics, _ in kept) or (asked and others):
-        raise SettingError("test", f"mcnemar is for accuracy, subset_accuracy and exact_match, not for {others[0]}")
+        raise SettingError("test", f"mcnemar is for accuracy, subset_accuracy, exact_match and the recall of a class, not for {others[0]}")
     return [(list(metrics), rows) for metrics, rows in kept]

@@ -23,6 +23,7 @@ from zhixing.files import parse_json, reason
 _COMPARED = 20_000
 """Lines that are looked at for the place where two files shift."""
 _WINDOW, _FARTHEST = 6, 5
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,8 @@ def read_numbers(path: str) -> list[float]:
             raise InputError(where, f"is no number ({given[:40]!r})" if given else "is blank") from None
         if not math.isfinite(found[-1]):
             raise InputError(where, f"is no finite number ({given})")
+        if abs(found[-1]) > _LARGEST:
+            raise InputError(where, f"is too large a number ({given}): the squares of such errors cannot be added up")
     return found
 
 
