@@ -277,6 +277,22 @@ def test_a_killed_run_is_continued_to_the_same_weights(place, tmp_path):
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
+def test_figures_that_do_not_exist_stop_nothing(tmp_path):
+    """Correlation with validation numbers that are all alike."""
+    draw = random.Random(3)
+    train = table(tmp_path / "train.tsv", [(f"a film of {i} stars {draw.random()}", i % 5) for i in range(60)])
+    valid = table(tmp_path / "valid.tsv", [(f"another film {draw.random()}", 3) for _ in range(12)])
+    asked = {"data": [str(train)], "valid": [str(valid)], "settings": {**SMALL, "train.steps": 4, "data.kind": "number"}}
+    result = zx.finetune.classify(**asked, out=tmp_path / "run")
+    assert "mse" in result.metrics
+    assert "pearson" not in result.metrics
+    json.loads((tmp_path / "run/result.json").read_text(), parse_constant=pytest.fail)
+    assert json.loads(result.model_dump_json(), parse_constant=pytest.fail)["metrics"].keys() == result.metrics.keys()
+    several = zx.finetune.classify(**asked, out=tmp_path / "seeds", seeds=2, metric="pearson")
+    assert "mse" in several.spread
+    assert "pearson" not in several.spread
+
+
 def test_several_seeds(place):
     result = zx.finetune.classify(
         data=[str(place / "train.tsv")], out=place / "seeds", seeds=2, valid=[str(place / "test.tsv")], settings={**SMALL, "train.steps": 6}
