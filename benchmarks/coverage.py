@@ -56,6 +56,7 @@ EVEN, UNEVEN = [0.5, 0.5], [0.7, 0.2, 0.1]
 FAMILIES: dict[str, tuple[tuple[AnyMetric, ...], Any]] = {
     "labels-2": (classification.CLASSIFICATION, labels(EVEN)),
     "labels-3-uneven": (classification.CLASSIFICATION, labels(UNEVEN)),
+    "classes-3-uneven": (classification.of_classes("abc"), labels(UNEVEN)),
     "sureness-2": (probabilities.PROBABILITIES, sureness(EVEN)),
     "sureness-3-uneven": (probabilities.PROBABILITIES, sureness(UNEVEN)),
     "numbers": (regression.REGRESSION, numbers),

@@ -288,6 +288,31 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(("asked", "code"), [(["score", "--hyp", "few", "--ref", "few"], 0), (["score", "--hyp", "no", "--ref", "few"], 2)])
+def test_a_reader_of_messages_that_has_seen_enough_stops_nothing(asked, code, tmp_path):
+    (tmp_path / "few").write_text("a b\nc d\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "zhixing", *asked, "--out", "scored", "--metric", "bleu"]
+    done = subprocess.run(words, stderr=writer, stdout=subprocess.PIPE, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == code
+    assert ("bleu" in done.stdout) == (tmp_path / "scored/report.json").is_file() == (code == 0)
+    both = subprocess.run([*words[:-4], "--metric", "bleu"], stderr=writer, stdout=writer, timeout=60, check=False, cwd=tmp_path)
+    assert both.returncode == code
+    os.close(writer)
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error():
+    program = (
+        "import os, sys; from zhixing import cli\n"
+        "def dies(words): raise BrokenPipeError(32, 'Broken pipe')\n"  # a process that work was given to, say
+        "cli.run = dies; cli.main([])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "unexpected BrokenPipeError" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_leaves_nothing(number, tmp_path):
     words = [sys.executable, "-m", "zhixing", "prepare", "-", "--out", str(tmp_path / "d")]

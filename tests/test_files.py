@@ -73,6 +73,25 @@ def test_what_exists_is_never_replaced(tmp_path):
     assert (tmp_path / "full" / "letter").read_text() == "dear"
 
 
+def test_the_folder_one_is_in_gets_files_but_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in (Path(), Path("not/.."), tmp_path):
+        with pytest.raises(ArtifactError, match="is the folder you are in"), files.new_folder(place, "data"):
+            raise AssertionError("unreachable")
+        with pytest.raises(ArtifactError, match="is the folder you are in"), files.resumable_folder(place, "data", {}, lambda _: True):
+            raise AssertionError("unreachable")
+    with files.together(Path()) as folder:
+        (folder / "letter").write_text("dear")
+    assert (tmp_path / "letter").read_text() == "dear"
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    with pytest.raises(ArtifactError, match=r"\.\.: exists already"), files.new_folder(Path(".."), "data"):
+        raise AssertionError("unreachable")
+    with files.new_folder(Path("../inner/../new"), "data"):
+        pass
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["inner", "letter", "manifest.json", "new"]
+
+
 def test_of_two_writers_the_second_is_told(tmp_path):
     with pytest.raises(ArtifactError, match="cannot be written"), files.new_folder(tmp_path / "x", "data"):
         sealed_by_another = tmp_path / "x"

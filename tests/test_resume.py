@@ -1,6 +1,7 @@
 """Files of lines that are taken up again."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_another_request_begins_anew(tmp_path):
         assert file.before == 0
 
 
-def test_one_process_writes_a_file(tmp_path):
+def test_one_process_writes_a_file(tmp_path, monkeypatch):
     out, there, done = tmp_path / "out.txt", threading.Event(), threading.Event()
 
     def first():
@@ -50,8 +51,10 @@ def test_one_process_writes_a_file(tmp_path):
     done.set()
     thread.join()
     assert out.read_text() == "one\ntwo\n"
-    with pytest.raises(SettingError, match="exists already"), resumed(out, {"a": 1}, "lines"):
-        pass
+    monkeypatch.chdir(tmp_path)
+    for taken in (out, Path()):
+        with pytest.raises(SettingError, match="exists already"), resumed(taken, {"a": 1}, "lines"):
+            pass
     assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
 
 

@@ -15,16 +15,17 @@ import codecs
 import errno
 import inspect
 import io
-import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, get_args, get_origin
 
 from zhixing import TASKS, VERBS, __version__
+from zhixing.console import mute, say
 from zhixing.errors import UserError, ZhixingError
 
 if TYPE_CHECKING:
@@ -59,9 +60,6 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = fail("interrupted", 1)
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        _mute()
-        code = 0
     except ZhixingError as error:
         code = fail(str(error), error.exit_code)
     except MemoryError:
@@ -69,8 +67,11 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         if heard:  # a library may swallow what it hears while it is imported, and fail at something else then
             code = fail("interrupted", 1)
+        elif isinstance(error, BrokenPipeError) and _unread(sys.stdout):  # the reader, `head` say, has seen enough
+            mute(sys.stdout)
+            code = 0
         elif isinstance(error, OSError) and error.errno in _MACHINE:
-            _mute()
+            mute(sys.stdout)
             code = fail(f"{error.filename or 'standard output'}: {_MACHINE[error.errno]}", 1)
         else:
             code = fail(_unexpected(error), 1)
@@ -85,14 +86,16 @@ def _as_it_was(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("backslashreplace")(error)
 
 
-def _mute() -> None:
-    """Let what is still to be written to stdout go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _unread(stream: TextIO) -> bool:
+    """Whether the reader of a pipe is gone. Another pipe may have broken: one to a process that has died."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)  # errors alone
+    return bool(poll.poll(0))
 
 
 def fail(message: str, code: int) -> int:
     """Print one line about an error; returns the exit code."""
-    print(f"zhixing: error: {message}", file=sys.stderr)
+    say(f"zhixing: error: {message}")
     return code
 
 

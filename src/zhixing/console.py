@@ -5,11 +5,12 @@ On a terminal: a rich progress bar with rate and time left. Elsewhere (a log fil
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -30,8 +31,16 @@ class Progress(Protocol):
 
 
 def say(text: str) -> None:
-    """One line for people."""
-    print(text, file=sys.stderr, flush=True)
+    """One line for people; where nobody reads it any more, the work goes on without."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        mute(sys.stderr)
+
+
+def mute(stream: TextIO) -> None:
+    """Let what is still to be written to a stream go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def warn(text: str) -> None:

@@ -50,8 +50,13 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises `InputError` naming file and line when it cannot be read."""
+    return parse_json(path, read_text(path))
+
+
+def parse_json(path: object, text: str) -> Any:
+    """The value in the text of a JSON file. Raises `InputError` naming file and line when it is not valid."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}", f"is not valid JSON ({error.msg})") from None
     except RecursionError:
@@ -165,6 +170,7 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
     Raises `ArtifactError` when something other than an empty folder lies at `path`; nothing of the user's is ever replaced.
     """
     refuse_existing(path)
+    path = path.resolve()
     with parents(path), writing(path):
         _sweep(path)
         partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
@@ -190,6 +196,7 @@ def resumable_folder(
     mistake of the user's, or work that is not `worth` keeping, leaves.
     """
     refuse_existing(path)
+    path = path.resolve()
     work = path.with_name(f".{path.name}.work")
     request = json.loads(dump_json(request))
     with parents(path), sole_user(_made(work, path)), writing(path):
@@ -241,9 +248,10 @@ def together(folder: Path) -> Iterator[Path]:
 
     Yields the temporary folder to write them into.
     """
+    folder = folder.resolve()  # `.` has no name of its own
     with parents(folder), writing(folder):
         _sweep(folder)
-        partial = folder.with_name(f".{folder.name}{_PARTIAL}{os.getpid()}")
+        partial = folder.parent / f".{folder.name}{_PARTIAL}{os.getpid()}"
         partial.mkdir()
         try:
             yield partial
@@ -276,9 +284,15 @@ def _alive(process: int) -> bool:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise `ArtifactError` unless `path` is absent or an empty folder."""
+    """Raise `ArtifactError` unless `path` is absent or an empty folder.
+
+    Nor may it be the one we are in: another folder takes its place, and whoever stands in it, a shell say, would stand nowhere.
+    """
+    place = path.resolve()
     with writing(path):
-        taken = path.is_symlink() or (any(path.iterdir()) if path.is_dir() else path.exists())
+        taken = path.is_symlink() or (any(place.iterdir()) if place.is_dir() else place.exists())
+    if place == Path.cwd():
+        raise ArtifactError(path, "is the folder you are in; name a new one in it")
     if taken:
         raise ArtifactError(path, "exists already; choose another name or remove it first")
 

@@ -52,6 +52,7 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; with --out what is done would be kept, of {unit} that are only shown nothing is") from None
         return
+    out = out.resolve()  # `.` has no name of its own
     part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
     request = None if request is None else json.loads(dump_json(request))  # as it is read again: lists for tuples
     with parents(out), writing(out), _alone(out):

@@ -52,8 +52,8 @@ class Validation:
     lower_is_better: bool = True
 
     def cost(self, figures: Mapping[str, float]) -> float:
-        """The figure as a number of which less is better; infinite where it is no number."""
-        value = figures[self.metric] if self.lower_is_better else -figures[self.metric]
+        """The figure as a number of which less is better; infinite where it is no number, or does not exist."""
+        value = figures.get(self.metric, math.nan) * (1 if self.lower_is_better else -1)
         return value if math.isfinite(value) else math.inf
 
 

@@ -2,6 +2,7 @@
 
 import lzma
 import random
+import sys
 
 import pytest
 from data import data_folder
@@ -25,6 +26,15 @@ def test_baselines_rank_texts_as_they_should(tmp_path):
         assert hard[name]["bits_per_byte"] > 5
     assert easy["ngram5"]["bits_per_byte"] < 2.0
     assert easy["xz"]["after_bytes"] == len("\n".join(train).encode())
+
+
+def test_the_text_that_passes_the_limit_is_cut_not_dropped(tmp_path, monkeypatch):
+    folder = data_folder(tmp_path / "data")
+    for name in ("VALID_BYTES", "PREFIX_BYTES"):
+        monkeypatch.setattr(sys.modules[baselines.__module__], name, 1000)
+    stores = Store.open(folder, "train"), Store.open(folder, "valid")
+    found = baselines(*stores, ["a" * 10, "知行合一。" * 500], ["学而时习之。" * 500])
+    assert (found["xz"]["after_bytes"], found["xz"]["bytes"]) == (998, 999)  # 10 + 1 + 3 * 329, and 3 * 333
 
 
 def test_xz_is_what_the_validation_text_adds(tmp_path):

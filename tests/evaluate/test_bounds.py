@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zhixing.evaluate.bounds import between, hall, percentiles
+from zhixing.evaluate.bounds import between, hall, percentiles, wilson
 from zhixing.evaluate.significance import intervals
-from zhixing.metrics.classification import Matthews, rows
+from zhixing.metrics.classification import Averaged, Matthews, of_classes, rows
 from zhixing.metrics.regression import Error
 from zhixing.metrics.regression import rows as number_rows
 
@@ -45,9 +45,40 @@ def test_between_bounds_by_hand():
     assert between(0.8, 2 * scored - 1, (-1.0, 1.0), 50) == pytest.approx([2 * w - 1 for w in wanted])
 
 
-def test_at_a_bound_and_without_scores():
-    assert between(1.0, np.ones(500), (0.0, 1.0), 50) == percentiles(np.ones(500), 50) == (1.0, 1.0)
-    assert np.isnan(between(np.nan, np.full(5, np.nan), (0.0, 1.0), 50)).all()
+def test_at_a_bound_the_other_end_is_wilsons():
+    """Where all is right, all resamples are, too: they cannot say how sure that is."""
+    all_right, none_right = (wilson(np.full(50, hit)) for hit in (1.0, 0.0))
+    assert between(1.0, np.ones(500), (0.0, 1.0), 50) == all_right
+    assert between(0.0, np.zeros(500), (0.0, 1.0), 50) == none_right
+    assert between(1.0, np.ones(500), (-1.0, 1.0), 50) == pytest.approx([2 * end - 1 for end in all_right])
+    assert between(1 - 1e-15, np.full(500, 1 - 1e-15), (0.0, 1.0), 50) == all_right
+    assert between(1.0, np.ones(500), (0.0, 1.0), 2)[0] < 0.5
+    assert between(1.0, np.ones(500), (0.0, 1.0), 0) == (0.0, 1.0)
+
+
+def test_without_scores_a_number_may_be_anything_it_can_be():
+    assert between(np.nan, np.full(5, np.nan), (-1.0, 1.0), 50) == (-1.0, 1.0)
+    assert wilson(np.array([])) == (0.0, 1.0)
+    assert np.isnan(percentiles(np.full(5, np.nan), 50)).all()
+
+
+def test_the_intervals_of_a_class_know_how_many_texts_it_has():
+    """Ten texts of class 1, two of class 2, none of class 3; all of 1 and 2 found, and one text of 0 taken for 1."""
+    gold = np.array([0] * 88 + [1] * 10 + [2] * 2)
+    said = np.array([1] + [0] * 87 + [1] * 10 + [2] * 2)
+    metrics = of_classes(range(4))
+    found = {m.name: e for m, e in zip(metrics, intervals(metrics, rows(gold, said, 4)), strict=True)}
+    of = {hits: wilson(np.array([1.0] * hits[0] + [0.0] * (hits[1] - hits[0]))) for hits in ((10, 10), (10, 11), (2, 2))}
+    assert (found["recall[1]"].low, found["recall[1]"].high) == of[10, 10]
+    assert (found["precision[1]"].low, found["precision[1]"].high) == of[10, 11]
+    assert (found["f1[1]"].low, found["f1[1]"].high) == pytest.approx([2 * j / (1 + j) for j in of[10, 11]])
+    assert (found["recall[2]"].value, found["recall[2]"].low) == (1, of[2, 2][0])
+    for name in ("precision[3]", "recall[3]", "f1[3]"):
+        assert np.isnan(found[name].value)
+        assert (found[name].low, found[name].high) == (0, 1)
+    few, many = (intervals([Averaged("f1", "macro")], rows(g, g, 3))[0] for g in (gold, np.arange(100) % 3))
+    assert few.value == many.value == few.high == many.high == 1
+    assert few.low < many.low < 1  # two texts of class 2 do not say much
 
 
 def test_what_a_metric_is_chooses_its_interval():

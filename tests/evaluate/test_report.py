@@ -14,7 +14,7 @@ from zhixing.evaluate.report import (
     write_statistics_report,
     write_vectors_report,
 )
-from zhixing.evaluate.report.page import both, duration_zh, page, section, show, table
+from zhixing.evaluate.report.page import both, duration_zh, page, section, show, table, tree
 
 LAW = {"exponent": 0.9, "factor": 100.0, "explained": 0.99, "from": 1, "to": 50, "points": [[n, 100 // n] for n in range(1, 80)]}
 TEXT = {
@@ -314,6 +314,10 @@ def test_series_are_thinned_and_smoothed():
     assert plots.thin(range(10_000), 100)[-1] == 9_999
     assert len(plots.thin(range(10_000), 100)) == 101
     assert plots.smooth([2.0] * 5) == pytest.approx([2.0] * 5)
+
+
+def test_settings_are_shown_as_they_were_written():
+    assert "[&quot;知行&quot;]" in tree({"words": ["知行"]})
 
 
 def test_values_as_people_read_them():

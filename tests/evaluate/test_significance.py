@@ -255,6 +255,6 @@ def test_what_verbs_print(capsys):
     assert compared["mcc"]["signature"] == "mcc|v1|0/0:0|test:approximate-randomisation|resamples:2000"
     one_class = probabilities.rows(np.zeros(5, int), np.full((5, 2), 0.5))
     assert "roc_auc" not in estimates(probabilities.PROBABILITIES, one_class)
-    assert "roc_auc does not exist" in capsys.readouterr().err
+    assert "roc_auc, pr_auc do not exist" in capsys.readouterr().err
     with pytest.raises(ValueError, match="f1_macro is none of"):
         differences(LABELS[1:], rows, rows, test="mcnemar")

@@ -5,7 +5,7 @@ import torch
 from tiny import SENTENCES, model, tokenizer
 
 from zhixing import pretrained
-from zhixing.errors import ArtifactError, InputError, UserError
+from zhixing.errors import ArtifactError, InputError, SettingError, UserError
 from zhixing.models import LlamaSettings
 from zhixing.verbs.compare import compare
 from zhixing.verbs.evaluate import evaluate
@@ -59,6 +59,18 @@ def test_other_tokenizers_are_compared_by_bytes_and_characters_alone(place):
     signature = result.metrics["bits_per_byte"].signature
     assert tokenizer().fingerprint[:8] in signature
     assert tokenizer("bpe", 384).fingerprint[:8] in signature
+
+
+def test_the_test_that_is_asked_for_is_made(place):
+    data = [str(place / "test.txt")]
+    swapped = compare(place / "lm", place / "louder", data=data, test="permutation", device="cpu")
+    assert "test:approximate-randomisation" in swapped.metrics["bits_per_byte"].signature
+    with pytest.raises(SettingError, match="mcnemar is for rates, and language models have none"):
+        compare(place / "lm", place / "louder", data=data, test="mcnemar", device="cpu")
+    with pytest.raises(SettingError, match="is bootstrap, permutation or mcnemar, not t"):
+        compare(place / "lm", place / "louder", data=data, test="t", device="cpu")
+    with pytest.raises(SettingError, match=r"source_column: is for translators, and .*lm is a language model"):
+        compare(place / "lm", place / "louder", data=data, source_column="0", device="cpu")
 
 
 def test_mistakes(place, tmp_path):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from tiny import model, tokenizer
@@ -21,7 +23,7 @@ def folder(tmp_path):
 
 
 @torch.no_grad()
-def test_what_is_exported_loads_in_transformers(folder):
+def test_what_is_exported_loads_in_transformers(folder, monkeypatch):
     result = export(folder)
     assert result.folder == folder.with_name("lm-hf")
     assert result.difference <= 1e-4
@@ -31,6 +33,8 @@ def test_what_is_exported_loads_in_transformers(folder):
     assert "Qwen3ForCausalLM" in "".join(result.lines())
     again = export(result.folder)  # an export is a model like any other
     assert again.folder.name == "lm-hf-hf"
+    monkeypatch.chdir(again.folder)
+    assert export(Path()).folder.resolve() == again.folder.with_name("lm-hf-hf-hf")
 
 
 @torch.no_grad()

@@ -197,7 +197,17 @@ def test_evaluate_refuses(content, error, says, trained, tmp_path):
         zx.evaluate(trained[0])
 
 
-def test_compare_with_itself_and_with_a_file(trained, place, tmp_path):
+def test_scores_by_length_stand_in_the_order_of_lengths(trained, tmp_path):
+    texts = [(f"{'word ' * count}{i}", "pos") for i, count in enumerate((600, 100, 20, 400, 5, 200, 40))]
+    found = zx.evaluate(trained[0], data=[str(table(tmp_path / "long.tsv", texts))], out=tmp_path / "out").by_length
+    edges = [int(name.split()[-2]) + name.startswith("over") for name in found]
+    assert len(edges) > 3
+    assert edges == sorted(edges)
+    assert edges[-1] == 513
+    assert sum(entry["texts"] for entry in found.values()) == 7
+
+
+def test_compare_with_itself_and_with_a_file(trained, place, tmp_path, capsys):
     run, _ = trained
     test = [str(place / "test.tsv")]
     same = zx.compare(run, run, data=test)
@@ -209,6 +219,16 @@ def test_compare_with_itself_and_with_a_file(trained, place, tmp_path):
         assert found.metrics["accuracy"].b == 0
         assert found.metrics["accuracy"].p < 0.01
         assert found.verdict.startswith("A is better")
+    (tmp_path / "right.txt").write_bytes(b"\xef\xbb\xbf" + b"".join(f"{label}\r\n".encode() for _, label in rows(60, 2)))
+    assert zx.compare(run, tmp_path / "right.txt", data=test).metrics["accuracy"].b == 1
+    assert "labels that no text" not in capsys.readouterr().err
+    (tmp_path / "odd.txt").write_text("".join("postive\n" if label == "pos" else "neg\n" for _, label in rows(60, 2)))
+    assert zx.compare(run, tmp_path / "odd.txt", data=test).metrics["accuracy"].b == 0.5
+    assert f"odd.txt: labels that no text of {test[0]} has: postive (30)" in capsys.readouterr().err
+    for name, value, kind in (("window", 8, "language models"), ("stride", 4, "language models"), ("source_column", "0", "translators")):
+        for verb, models in ((zx.compare, (run, run)), (zx.evaluate, (run,))):
+            with pytest.raises(SettingError, match=rf"{name}: is for {kind}, and .* is a classifier"):
+                verb(*models, data=test, **{name: value})
     (tmp_path / "few.txt").write_text("pos\n")
     with pytest.raises(InputError, match=r"few\.txt: holds 1 predictions for 60 texts"):
         zx.compare(run, tmp_path / "few.txt", data=test)
@@ -255,6 +275,22 @@ def test_a_killed_run_is_continued_to_the_same_weights(place, tmp_path):
     assert not (tmp_path / "cut" / "result.json").exists()
     subprocess.run([*words, "--out", str(tmp_path / "cut")], capture_output=True, check=True, timeout=300)
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_figures_that_do_not_exist_stop_nothing(tmp_path):
+    """Correlation with validation numbers that are all alike."""
+    draw = random.Random(3)
+    train = table(tmp_path / "train.tsv", [(f"a film of {i} stars {draw.random()}", i % 5) for i in range(60)])
+    valid = table(tmp_path / "valid.tsv", [(f"another film {draw.random()}", 3) for _ in range(12)])
+    asked = {"data": [str(train)], "valid": [str(valid)], "settings": {**SMALL, "train.steps": 4, "data.kind": "number"}}
+    result = zx.finetune.classify(**asked, out=tmp_path / "run")
+    assert "mse" in result.metrics
+    assert "pearson" not in result.metrics
+    json.loads((tmp_path / "run/result.json").read_text(), parse_constant=pytest.fail)
+    assert json.loads(result.model_dump_json(), parse_constant=pytest.fail)["metrics"].keys() == result.metrics.keys()
+    several = zx.finetune.classify(**asked, out=tmp_path / "seeds", seeds=2, metric="pearson")
+    assert "mse" in several.spread
+    assert "pearson" not in several.spread
 
 
 def test_several_seeds(place):

@@ -71,6 +71,22 @@ def test_the_command_line_prints_one_object(place, capsys):
     assert "nrefs:2" in capsys.readouterr().out
 
 
+def test_what_does_not_exist_is_not_in_the_json(place, capsys):
+    """Correlation with numbers that are all alike, and recall of a class that no text has."""
+    write("same", *["1"] * 4)
+    for words in (["--hyp", "same", "--ref", "same"], ["--hyp", "same", "--hyp", "same", "--ref", "same"]):
+        assert cli.run(["score", "--task", "regress", *words, "--out", "out", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        assert set(found["metrics"]) == {"mse", "mae"}
+    write("odd", *["pos", "x"] * 20)
+    assert cli.run(["score", "--task", "classify", "--metric", "per_class", "--hyp", "odd", "--ref", "gold.txt", "--json"]) == 0
+    seen = capsys.readouterr()
+    found = json.loads(seen.out, parse_constant=pytest.fail)
+    assert "precision[x]" in found["metrics"]
+    assert "recall[x]" not in found["metrics"]
+    assert "precision[neg], precision[neu], recall[x] do not exist on these examples" in seen.err
+
+
 @pytest.mark.parametrize("test", ["bootstrap", "permutation"])
 def test_two_systems(place, test):
     result = score(hyp=["a.zh", "b.zh"], ref=["ref.zh"], metric=["chrf", "ter", "length_ratio"], test=test, out=place / "out")
@@ -83,6 +99,10 @@ def test_two_systems(place, test):
     assert all((m.difference, m.low, m.high, m.p) == (0, 0, 0, 1) for m in same.metrics.values())
     assert same.verdict == "no significant difference: take the cheaper one"
     assert "A 更好，依据：chrf、ter" in (place / "out/report.html").read_text(encoding="utf-8")
+    write("few.zh", *ZH[:4])
+    few = score(hyp=["few.zh", "few.zh"], ref="few.zh", metric=["bleu"], test=test, out=place / "few")
+    assert few.verdict.endswith(" (only 4 examples: take it with caution)")
+    assert "选成本更低的（仅 4 例，结论须谨慎看待）。" in (place / "few/report.html").read_text(encoding="utf-8")
     assert next(result.lines()) == "A = a.zh, B = b.zh against ref.zh: 25 examples, language zh"
 
 
@@ -132,11 +152,44 @@ def test_sets_of_labels_and_numbers(place):
     assert result.metrics["spearman"].value == 1
 
 
+def test_sets_of_labels_and_numbers_as_predict_writes_them(place, capsys):
+    write("g", "a\tb", "", "c", "a")
+    write("p.jsonl", *(json.dumps({"labels": one, "probabilities": {}}) for one in (["b", "a"], [], ["c", "x"], ["a"])))
+    result = score(hyp="p.jsonl", ref="g", task="multilabel")
+    assert result.metrics["subset_accuracy"].value == 0.75
+    assert "p.jsonl: labels that no text of g has: x (1)" in capsys.readouterr().err
+    write("g.jsonl", *(json.dumps({"value": one}) for one in (1, 2, 3.5, -4)))
+    write("p.jsonl", *(json.dumps({"value": one}) for one in (1.0, 2.5, 3.5, -4.0)))
+    assert score(hyp="p.jsonl", ref="g.jsonl", task="regress").metrics["mae"].value == 0.125
+
+
+@pytest.mark.parametrize(
+    ("task", "line", "says"),
+    [
+        ("multilabel", '{"label": "a"}', 'p.jsonl:1: has no list of "labels"'),
+        ("multilabel", '{"labels": "a"}', 'p.jsonl:1: has no list of "labels"'),
+        ("regress", '{"label": "a"}', 'p.jsonl:1: has no number as "value"'),
+        ("regress", '{"value": true}', 'p.jsonl:1: has no number as "value"'),
+        ("regress", '{"value": NaN}', "p.jsonl:1: is no finite number"),
+        ("regress", '{"value": 1' + "0" * 400 + "}", "p.jsonl:1: is no"),
+        ("regress", '{"value": 1e200}', "p.jsonl:1: is too large a number"),
+    ],
+)
+def test_sets_and_numbers_in_json_that_do_not_do(task, line, says, place):
+    write("p.jsonl", line)
+    with pytest.raises(InputError, match=says):
+        score(hyp="p.jsonl", ref="p.jsonl", task=task)
+
+
 def test_answers(place, capsys):
     result = score(hyp="pred.json", ref="gold.json", task="answer", out=place / "out")
     assert result.metrics["exact_match"].value == 0.5
     assert result.metrics["answer_f1"].value == pytest.approx((1 + 2 / 3 + 1 + 0) / 4)
     assert "script:squad1.1" in result.metrics["answer_f1"].signature
+    for name in ("pred.json", "gold.json"):
+        (place / f"marked-{name}").write_bytes(b"\xef\xbb\xbf" + (place / name).read_bytes())
+    marked = score(hyp="marked-pred.json", ref="marked-gold.json", task="answer")
+    assert marked.metrics == result.metrics
     write("pred.jsonl", json.dumps({"id": "q0", "answer": "cat"}), json.dumps({"id": "q9", "answer": "x"}))
     capsys.readouterr()
     assert score(hyp="pred.jsonl", ref="gold.json", task="answer").metrics["exact_match"].value == 0.25
@@ -163,6 +216,12 @@ def test_blank_outputs_are_counted_and_said(place, capsys):
     write("a.zh", *("" if i in (3, 7) else line for i, line in enumerate(ZH)))
     assert score(hyp="a.zh", ref="ref.zh", metric=["chrf"]).blank_hypotheses == 2
     assert "a.zh: 2 of 25 lines are blank (the first: 4)" in capsys.readouterr().err
+
+
+def test_meteor_asks_for_a_language_that_no_script_tells(place, capsys):
+    for asked, says in (({}, True), ({"lang": "en"}, False), ({"lang": "other"}, False), ({"metric": ["bleu"]}, False)):
+        score(hyp="src.en", ref="src.en", **asked)
+        assert ("say which one it is with --lang" in capsys.readouterr().err) == says
 
 
 def test_doubtful_requests_are_said(place, capsys):
@@ -221,7 +280,7 @@ MALFORMED = [
     (TWO, "", T, "r: is empty"),
     ("", "", C, "r: is empty"),
     ("", "1\n2\n", R, "h: is empty"),
-    ("", squad(), Q, "h:1: is not valid JSON"),
+    ("", squad(), Q, "h: is empty"),
     (TWO, "\n\n", T, "r:1: is blank: the sentence has no reference"),
     (TWO, "one\n\n", T, "r:2: is blank: the sentence has no reference"),
     (TWO, "one\n \t\u3000\n", T, "r:2: is blank: the sentence has no reference"),
@@ -286,7 +345,7 @@ MALFORMED = [
     ('["x"]', squad(), Q, "h: should be a JSON object of answers"),
     ('{"q0": "x"', squad(), Q, "h:1: is not valid JSON"),
     ("[" * 100_000, squad(), Q, "h: is nested too deeply"),
-    (b'{"q0": "\xff"}', squad(), Q, "h: is not UTF-8 text"),
+    (b'{"q0": "\xff"}', squad(), Q, "h:1: is not UTF-8 (byte 0xff"),
     ('{"q0": "x"}', squad(), {**Q, "metric": ["bleu"]}, "setting metric: there is no bleu here; there are exact_match, answer_f1"),
 ]  # fmt: skip
 JSON_LINES = [

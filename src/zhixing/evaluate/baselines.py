@@ -9,7 +9,6 @@ All read at most a stated number of tokens and bytes of the training part, so th
 
 from __future__ import annotations
 
-import itertools
 import lzma
 import math
 from collections.abc import Iterable
@@ -69,15 +68,13 @@ def masked(train: Store, vocabulary: int, batches: Iterable[Batch]) -> dict[str,
 
 
 def _bytes(texts: Iterable[str], most: int) -> bytes:
-    total = 0
-
-    def more(text: str) -> bool:
-        nonlocal total
-        total += len(text)
-        return total <= most
-
-    taken = b"\n".join(text.encode("utf-8") for text in itertools.takewhile(more, texts))
-    return taken[:most]
+    """The first bytes of the texts, a line break between them; the last text is cut between two characters."""
+    taken = bytearray()
+    for text in texts:
+        taken += (b"\n" if taken else b"") + text.encode("utf-8")
+        if len(taken) >= most:
+            break
+    return bytes(taken[:most]).decode("utf-8", errors="ignore").encode("utf-8")
 
 
 def _xz(prefix: bytes, text: bytes) -> float:

@@ -155,8 +155,8 @@ def evaluate_classifier(
         support=_support(judged, task.labels, task.kind),
         confusion=classification.confusion(judged.wanted, said, targets.classes).tolist() if task.kind == "single" else [],
         calibration=_calibration(judged) if task.kind == "single" else [],
-        by_length=_broken_down(judged, said, task.kind, [_length(t) for t in judged.tokens.tolist()]),
-        by_language=_broken_down(judged, said, task.kind, [language(e.text) for e in judged.examples]),
+        by_length=_broken_down(judged, said, task.kind, [_length(t) for t in judged.tokens.tolist()], _ALL_LENGTHS),
+        by_language=_broken_down(judged, said, task.kind, tongues := [language(e.text) for e in judged.examples], sorted(set(tongues))),
         explained=_explained(opened, judged, said),
     )
     return result, [_row(opened, judged, said, i) for i in range(count)]
@@ -195,6 +195,9 @@ def _length(tokens: int) -> str:
     return f"up to {below} tokens" if below else f"over {LENGTHS[-1]} tokens"
 
 
+_ALL_LENGTHS = [_length(tokens) for tokens in (*LENGTHS, LENGTHS[-1] + 1)]
+
+
 def _right(judged: Judged, said: NDArray[Any], kind: str) -> NDArray[np.float64]:
     """1 or 0 for each text, or of numbers the absolute error."""
     if kind == "number":
@@ -203,11 +206,11 @@ def _right(judged: Judged, said: NDArray[Any], kind: str) -> NDArray[np.float64]
     return np.asarray(same.all(1) if kind == "multi" else same, dtype=np.float64)
 
 
-def _broken_down(judged: Judged, said: NDArray[Any], kind: str, groups: list[str]) -> dict[str, dict[str, float]]:
+def _broken_down(judged: Judged, said: NDArray[Any], kind: str, groups: list[str], order: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How right the texts of each group are. groups: of each text; order: of the groups, of which some may be empty."""
     right, of = _right(judged, said, kind), np.array(groups)
-    names = sorted(set(groups), key=lambda g: (len(g), g))
     key = "mae" if kind == "number" else "accuracy"
-    return {name: {"texts": int((of == name).sum()), key: float(right[of == name].mean())} for name in names}
+    return {name: {"texts": int((of == name).sum()), key: float(right[of == name].mean())} for name in order if name in groups}
 
 
 def _shown(opened: Opened, judged: Judged, said: NDArray[Any], i: int) -> dict[str, Any]:

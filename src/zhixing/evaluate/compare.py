@@ -16,8 +16,8 @@ from zhixing.errors import InputError, SettingError
 from zhixing.evaluate import significance
 from zhixing.evaluate.classification import examples_for
 from zhixing.evaluate.labels import Outputs, gold, labelled, measured, predicted
+from zhixing.evaluate.outputs import read_lines, warn_of_strange
 from zhixing.evaluate.significance import Test
-from zhixing.files import reason
 from zhixing.metrics import Rate
 from zhixing.tasks.classify.artifact import Opened, is_classifier, open_classifier
 from zhixing.tasks.classify.material import Columns
@@ -45,7 +45,7 @@ def compare_classifiers(
     if len({one.task.kind for one in opened.values()}) > 1 or len({one.task.pairs for one in opened.values()}) > 1:
         raise InputError(b, f"is a classifier of another kind than {a}")
     examples, _ = examples_for(first, data, where)
-    systems = [_said(opened[path], examples) if path in opened else _read(path, examples, first.task.kind) for path in (a, b)]
+    systems = [_said(opened[path], examples) if path in opened else _read(path, examples, first.task.kind, data) for path in (a, b)]
     kind: Kind = first.task.kind
     about = f"a:{_sign(a, opened)}|b:{_sign(b, opened)}|texts:{len(examples)}"
     same = systems[0].targets is not None and systems[0].targets == systems[1].targets and test != "mcnemar"
@@ -86,19 +86,18 @@ def _said(opened: Opened, examples: Sequence[Example]) -> System:
     return System(labels, outputs, targets)
 
 
-def _read(path: Path, examples: Sequence[Example], kind: Kind) -> System:
+def _read(path: Path, examples: Sequence[Example], kind: Kind, data: Sequence[str]) -> System:
     """Predictions in a file: on each line a label (for several labels a JSON list), or an object with `label`, `labels` or `value`."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise InputError(path, "is not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(path, f"is no classification run, and cannot be read as predictions ({reason(error)})") from None
-    if lines and not lines[-1].strip():
-        lines.pop()
+    if path.is_dir():
+        raise InputError(path, "is no classification run, and no file of predictions")
+    lines = read_lines(str(path))
     if len(lines) != len(examples):
         raise InputError(path, f"holds {len(lines)} predictions for {len(examples)} texts; there must be one for each, in their order")
-    return System([_label(f"{path}:{number}", line.strip(), kind) for number, line in enumerate(lines, start=1)], None, None)
+    labels = [_label(f"{path}:{number}", line.strip(), kind) for number, line in enumerate(lines, start=1)]
+    if kind != "number":
+        known = {name for example in examples for name in example.names}
+        warn_of_strange(path, (n for label in labels for n in Example("", label, "").names), known, ", ".join(data))
+    return System(labels, None, None)
 
 
 def _label(where: str, line: str, kind: Kind) -> Label:
@@ -106,7 +105,7 @@ def _label(where: str, line: str, kind: Kind) -> Label:
     if line[:1] in ("{", "["):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(where, "is not valid JSON") from None
     if isinstance(value, dict):
         value = next((value[key] for key in ("labels", "label", "value") if value.get(key) is not None), None)

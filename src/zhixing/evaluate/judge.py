@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +55,8 @@ def translate(
         if not any(s.strip() for s in sentences):
             raise InputError(f"{refs[0]}:{number}", "is blank: the sentence has no reference" + (" in any file" if len(refs) > 1 else ""))
     found = translation.language_of([s for reference in references for s in reference])
+    if language is None and found == "other" and (names is None or "meteor" in names):
+        warn("METEOR does not know the language, and compares whole words alone; say which one it is with --lang, as --lang en")
     language = _language(language, found)
     for path, lines in zip(refs, references, strict=True):
         if all("\t" in line for line in lines) and not any("\t" in line for one in said for line in one):
@@ -115,10 +116,7 @@ def classify(hyps: Sequence[str], ref: str) -> Judged:
     given = [set(one.probabilities[0]) if one.probabilities else set() for one in said]
     labels = sorted({*gold.labels, *(label for one in said for label in one.labels), *set().union(*given)})
     for path, one in zip(hyps, said, strict=True):
-        strange = Counter(label for label in one.labels if label not in set(gold.labels))
-        if strange:
-            shown = ", ".join(f"{label} ({count})" for label, count in strange.most_common(3))
-            warn(f"{path}: labels that no text of {ref} has: {shown}")
+        outputs.warn_of_strange(path, one.labels, set(gold.labels), ref)
     numbers = [classification.number(gold.labels, one.labels, labels) for one in said]
     _, gold_ids, _ = numbers[0]
     rows = [classification.rows(gold_ids, predicted, len(labels)) for _, _, predicted in numbers]
@@ -161,10 +159,11 @@ def _rest(usual: Sequence[Metric], labels: Sequence[str]) -> list[Metric]:
 
 
 def multilabel(hyps: Sequence[str], ref: str) -> Judged:
-    """Labels parted by tabs, the labels of one text a line."""
+    """Labels parted by tabs, the labels of one text a line, or JSON lines."""
     gold, said = outputs.read_label_sets(ref), [outputs.read_label_sets(path) for path in hyps]
     for path, one in zip(hyps, said, strict=True):
         outputs.same_length(path, ["\t".join(sorted(s)) for s in one], ref, ["\t".join(sorted(s)) for s in gold])
+        outputs.warn_of_strange(path, (label for some in one for label in sorted(some)), set().union(*gold), ref)
     labels = sorted(set().union(*gold, *(s for one in said for s in one)))
     if not labels:
         raise InputError(ref, "holds no label")
@@ -182,7 +181,7 @@ def multilabel(hyps: Sequence[str], ref: str) -> Judged:
 
 
 def regress(hyps: Sequence[str], ref: str) -> Judged:
-    """Numbers one a line."""
+    """Numbers one a line, or JSON lines."""
     gold, said = outputs.read_numbers(ref), [outputs.read_numbers(path) for path in hyps]
     for path, one in zip(hyps, said, strict=True):
         outputs.same_length(path, list(map(str, one)), ref, list(map(str, gold)))
@@ -247,5 +246,5 @@ def rates(families: list[tuple[list[AnyMetric], list[Rows]]], asked: bool) -> li
     kept = [([metric for metric in metrics if isinstance(metric, Rate)], rows) for metrics, rows in families]
     others = [metric.name for metrics, _ in families for metric in metrics if not isinstance(metric, Rate)]
     if not any(metrics for metrics, _ in kept) or (asked and others):
-        raise SettingError("test", f"mcnemar is for accuracy, subset_accuracy and exact_match, not for {others[0]}")
+        raise SettingError("test", f"mcnemar is for accuracy, subset_accuracy, exact_match and the recall of a class, not for {others[0]}")
     return [(list(metrics), rows) for metrics, rows in kept]

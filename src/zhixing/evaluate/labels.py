@@ -65,14 +65,26 @@ def labelled(wanted: NDArray[Any], said: NDArray[Any], targets: Targets) -> Meas
     return regression.REGRESSION, regression.rows(wanted, said)
 
 
+def watched(kind: Kind) -> list[str]:
+    """The metrics that are looked at during training; those that rank texts are left out for their cost."""
+    families: dict[Kind, tuple[AnyMetric, ...]] = {
+        "single": (*classification.CLASSIFICATION, *probabilities.PROBABILITIES),
+        "multi": classification.MULTILABEL,
+        "number": regression.REGRESSION,
+    }
+    return [metric.name for metric in families[kind] if metric.name not in ("roc_auc", "pr_auc")]
+
+
 def figures(wanted: NDArray[Any], outputs: Outputs, targets: Targets) -> dict[str, float]:
-    """Values without intervals, by name: what is looked at during training. Those that rank texts are left out for their cost."""
-    return {
+    """Values of the metrics that are watched, without intervals; those that do not exist on these texts are left out."""
+    names = watched(targets.kind)
+    found = {
         metric.name: significance.value(metric, rows)
         for metrics, rows in measured(wanted, outputs, targets)
         for metric in metrics
-        if metric.name not in ("roc_auc", "pr_auc")
+        if metric.name in names
     }
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def estimates(families: Sequence[Measured], about: str) -> dict[str, dict[str, Any]]:

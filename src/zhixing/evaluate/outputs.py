@@ -1,7 +1,7 @@
 r"""The files that `score` reads: outputs of any system, and what they are measured against.
 
-Sentences, labels and numbers stand one a line. Lines end at `\n` and nowhere else: U+2028, form feeds and lone carriage returns are text.
-All is UTF-8. Every mistake is an `InputError` with file and line.
+Sentences, labels and numbers stand one a line; labels and numbers also in JSON lines, as `predict` writes them. Lines end at `\n` and
+nowhere else: U+2028, form feeds and lone carriage returns are text. All is UTF-8. Every mistake is an `InputError` with file and line.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhixing.console import warn
 from zhixing.corpus.encoding import SAMPLE, detect
 from zhixing.errors import InputError
-from zhixing.files import read_json, reason
+from zhixing.files import parse_json, reason
 
 _COMPARED = 20_000
 """Lines that are looked at for the place where two files shift."""
 _WINDOW, _FARTHEST = 6, 5
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -166,22 +169,46 @@ def _probabilities(where: str, value: object) -> dict[str, float]:
     return found
 
 
+def warn_of_strange(path: object, said: Iterable[str], known: set[str], ref: str) -> None:
+    """Warn of predicted labels that no text has: misspelt ones, say, which can never be right."""
+    strange = Counter(label for label in said if label not in known)
+    if strange:
+        shown = ", ".join(f"{label} ({count})" for label, count in strange.most_common(3))
+        warn(f"{path}: labels that no text of {ref} has: {shown}")
+
+
 def read_label_sets(path: str) -> list[set[str]]:
-    """Labels parted by tabs, the labels of one text a line; an empty line is a text without any."""
-    return [{label.strip() for label in line.split("\t") if label.strip()} for line in read_lines(path)]
+    """Labels parted by tabs, the labels of one text a line (an empty line is a text without any), or JSON lines with `labels`."""
+    lines = read_lines(path)
+    if not path.endswith(".jsonl"):
+        return [{label.strip() for label in line.split("\t") if label.strip()} for line in lines]
+    found = []
+    for number, line in enumerate(lines, start=1):
+        labels = _record(f"{path}:{number}", line).get("labels")
+        if not isinstance(labels, list) or not all(isinstance(one, str | int) and not isinstance(one, bool) for one in labels):
+            raise InputError(f"{path}:{number}", 'has no list of "labels"')
+        found.append({str(label).strip() for label in labels} - {""})
+    return found
 
 
 def read_numbers(path: str) -> list[float]:
-    """Numbers one a line."""
+    """Numbers one a line, or JSON lines with `value`."""
     found = []
     for number, line in enumerate(read_lines(path), start=1):
+        where, given = f"{path}:{number}", line.strip()
+        if path.endswith(".jsonl"):
+            value = _record(where, line).get("value")
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise InputError(where, 'has no number as "value"')
+            given = str(value)
         try:
-            value = float(line)
+            found.append(float(given))
         except ValueError:
-            raise InputError(f"{path}:{number}", f"is no number ({line.strip()[:40]!r})" if line.strip() else "is blank") from None
-        if not math.isfinite(value):
-            raise InputError(f"{path}:{number}", f"is no finite number ({line.strip()})")
-        found.append(value)
+            raise InputError(where, f"is no number ({given[:40]!r})" if given else "is blank") from None
+        if not math.isfinite(found[-1]):
+            raise InputError(where, f"is no finite number ({given})")
+        if abs(found[-1]) > _LARGEST:
+            raise InputError(where, f"is too large a number ({given}): the squares of such errors cannot be added up")
     return found
 
 
@@ -220,9 +247,7 @@ def _list(path: str, record: object, name: str) -> list[Any]:
 
 
 def _json(path: str) -> Any:
-    if not Path(path).exists():
-        raise InputError(path, "no such file")
-    return read_json(Path(path))
+    return parse_json(path, "\n".join(read_lines(path)))
 
 
 def read_answers(path: str) -> dict[str, str]:

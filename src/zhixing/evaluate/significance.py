@@ -24,7 +24,7 @@ from scipy import special
 from zhixing.console import warn
 from zhixing.evaluate import bounds
 from zhixing.evaluate.resampling import RESAMPLES, SEED, Pairs, blocks, resampled, resampled_pairs, swapped_pairs
-from zhixing.metrics import AnyMetric, Bounded, Mean, Rate, Rows, SetMetric
+from zhixing.metrics import AnyMetric, Bounded, Mean, OfShare, Rate, Rows, SetMetric
 
 FEW = 20
 """Examples below which an interval by resampling is too narrow to be trusted."""
@@ -79,7 +79,7 @@ def intervals(
 ) -> list[Estimate]:
     """`interval` of several metrics on the same resamples."""
     drawn: list[list[Rows]] = [[] for _ in metrics]
-    summed = [(m, drawn[i]) for i, m in enumerate(metrics) if not isinstance(m, Rate | Mean | SetMetric)]
+    summed = [(m, drawn[i]) for i, m in enumerate(metrics) if not isinstance(m, Rate | OfShare | Mean | SetMetric)]
     sets = [(m, drawn[i]) for i, m in enumerate(metrics) if isinstance(m, SetMetric)]
     for kinds, counts in resampled(blocks(rows, seed), resamples, seed) if summed else ():
         totals = counts @ kinds
@@ -94,10 +94,12 @@ def intervals(
         match one:
             case Rate():
                 low, high = bounds.wilson(one.hits(rows), level)
+            case OfShare():
+                low, high = map(one.of_share, bounds.wilson(one.outcomes(rows), level))
             case Mean():
                 low, high = bounds.hall(one.each(rows), level)
             case Bounded():
-                low, high = bounds.between(observed, np.concatenate(scored), one.bounds, len(rows), level)
+                low, high = bounds.between(observed, np.concatenate(scored), one.bounds, one.examples(rows), level)
             case _:
                 low, high = bounds.percentiles(np.concatenate(scored), len(rows), level)
         estimated.append(Estimate(observed, low, high))
@@ -212,18 +214,19 @@ def estimates(
     `about` says what the metrics' own signatures cannot know: the size of the test set, how predictions were made. A metric that does not
     exist on these rows (ROC-AUC where all texts are of one class) is left out with a warning.
     """
-    found = {}
+    found, missing = {}, list[str]()
     for metric, estimate in zip(metrics, intervals(metrics, rows, resamples, seed), strict=True):
         if math.isfinite(estimate.value):
             found[metric.name] = {**asdict(estimate), "signature": _signed(metric, about, f"interval:{_method(metric)}")}
         else:
-            _missing(metric)
+            missing.append(metric.name)
+    _missing(missing)
     return found
 
 
 def _method(metric: AnyMetric) -> str:
     match metric:
-        case Rate():
+        case Rate() | OfShare():
             return "wilson95"
         case Mean():
             return "hall95"
@@ -243,13 +246,14 @@ def differences(
 ) -> dict[str, dict[str, Any]]:
     """What a verb prints as `metrics` of a comparison: {name: {a, b, difference, low, high, p, signature}}."""
     named = {"bootstrap": "paired-bootstrap", "permutation": "approximate-randomisation", "mcnemar": "mcnemar-exact"}[test]
-    found = {}
+    found, missing = {}, list[str]()
     drawn = "" if test == "mcnemar" else f"|resamples:{resamples}"
     for metric, difference in zip(metrics, paired_all(metrics, a, b, resamples, seed, test=test), strict=True):
         if math.isfinite(difference.difference):
             found[metric.name] = {**asdict(difference), "signature": _signed(metric, about, f"test:{named}{drawn}")}
         else:
-            _missing(metric)
+            missing.append(metric.name)
+    _missing(missing)
     return found
 
 
@@ -257,5 +261,8 @@ def _signed(metric: AnyMetric, about: str, method: str) -> str:
     return "|".join(part for part in (metric.signature, about, method) if part)
 
 
-def _missing(metric: AnyMetric) -> None:
-    warn(f"{metric.name} does not exist on these examples (nothing to divide by) and is left out")
+def _missing(names: Sequence[str]) -> None:
+    if names:
+        shown = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+        one = len(names) == 1
+        warn(f"{shown} {'does' if one else 'do'} not exist on these examples (nothing to divide by) and {'is' if one else 'are'} left out")

@@ -7,8 +7,9 @@ resampled rows, and no metric needs code of its own for either.
    the metrics that read them.
 2. Most metrics are a function of the sum of the rows: `Metric.score`. The few that are not, because they rank the examples among each other
    (ROC-AUC, Spearman), score whole sets of rows, each row standing in a set so many times: `SetMetric.score_sets`.
-3. Where each example is simply right or wrong, the metric says so (`hits`), and gets the intervals and tests made for rates; where it is
-   the mean of a number of each example (`each`), or lies between two numbers (`bounds`), it gets the interval made for that.
+3. Where each example is simply right or wrong, the metric says so (`hits`), and gets the intervals and tests made for rates; where it
+   follows from such a share of some of them (`outcomes`), is the mean of a number of each example (`each`), or lies between two numbers
+   (`bounds`), it gets the interval made for that.
 4. Metrics with rows of their own (BLEU, TER) are put side by side into one matrix and resampled together (`side_by_side`).
 """
 
@@ -71,6 +72,19 @@ class Rate(Metric, Protocol):
 
 
 @runtime_checkable
+class OfShare(Metric, Protocol):
+    """A number that follows from the share of examples that are right, of those that count; the outputs may decide which these are."""
+
+    def outcomes(self, rows: Rows) -> Rows:
+        """1 for each example that is right, 0 for the others, of those that count."""
+        ...
+
+    def of_share(self, share: float) -> float:
+        """The metric, which rises with the share."""
+        ...
+
+
+@runtime_checkable
 class Mean(Metric, Protocol):
     """The mean of a number of each example."""
 
@@ -86,6 +100,10 @@ class Bounded(Named, Protocol):
     @property
     def bounds(self) -> tuple[float, float]:
         """The least and the most that it can be."""
+        ...
+
+    def examples(self, rows: Rows) -> float:
+        """How many examples it rests on, of [N, K]: fewer than N where it is a mean over classes and some are rare."""
         ...
 
 
@@ -125,6 +143,15 @@ def side_by_side(measured: Sequence[tuple[Metric, Rows]]) -> tuple[tuple[Columns
     edges = np.cumsum([0, *(rows.shape[1] for _, rows in measured)]).tolist()
     metrics = tuple(Columns(metric, start, stop) for (metric, _), start, stop in zip(measured, edges, edges[1:], strict=False))
     return metrics, np.concatenate([rows for _, rows in measured], axis=1)
+
+
+def of_mean(counts: Rows) -> float:
+    """Examples that a mean over classes rests on, of which there are so many examples [C]: as many as would scatter as much, C^2 / sum 1/n.
+
+    Classes without any have no part in the mean.
+    """
+    there = counts[counts > 0]
+    return float(len(there) ** 2 / (1 / there).sum()) if len(there) else 0.0
 
 
 def ratio(numerator: Rows, denominator: Rows, otherwise: float = np.nan) -> Rows:

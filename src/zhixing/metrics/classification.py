@@ -8,8 +8,9 @@ margins and the diagonal of the confusion matrix, which is all that these scores
     F1          2 in both / (gold + predicted)  weighted   mean over classes, weighted by gold
     MCC         correlation of gold and predicted one-hot vectors (Gorodkin 2004)
 
-As in scikit-learn, 0/0 is 0. A class that stands neither in the gold labels nor in the predictions is left out of the means: what has not
-been asked is no mistake; so a rare class that a resample happens to miss does not pull the interval down.
+As in scikit-learn, 0/0 is 0 in the means; of one class such a number does not exist (scikit-learn's `zero_division=nan`). A class that
+stands neither in the gold labels nor in the predictions is left out of the means: what has not been asked is no mistake; so a rare class
+that a resample happens to miss does not pull the interval down.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zhixing.metrics import Metric, Rows, ratio
+from zhixing.metrics import Metric, Rows, of_mean, ratio
 
 ONE, RIGHT, FIRST = range(3)
 Quantity = Literal["precision", "recall", "f1"]
@@ -74,13 +75,13 @@ def _parts(totals: Rows) -> tuple[Rows, Rows, Rows]:
     return gold, predicted, both
 
 
-def _quantity(quantity: Quantity, gold: Rows, predicted: Rows, both: Rows) -> Rows:
+def _quantity(quantity: Quantity, gold: Rows, predicted: Rows, both: Rows, otherwise: float) -> Rows:
     match quantity:
         case "precision":
-            return ratio(both, predicted, 0)
+            return ratio(both, predicted, otherwise)
         case "recall":
-            return ratio(both, gold, 0)
-    return ratio(2 * both, gold + predicted, 0)
+            return ratio(both, gold, otherwise)
+    return ratio(2 * both, gold + predicted, otherwise)
 
 
 @dataclass(frozen=True)
@@ -127,21 +128,26 @@ class Averaged:
         """[..., K] -> [...]."""
         gold, predicted, both = _parts(totals)
         if self.average == "micro":
-            return _quantity(self.quantity, gold.sum(-1), predicted.sum(-1), both.sum(-1))
+            return _quantity(self.quantity, gold.sum(-1), predicted.sum(-1), both.sum(-1), 0)
         weights = gold if self.average == "weighted" else (gold + predicted > 0).astype(np.float64)
-        return ratio((weights * _quantity(self.quantity, gold, predicted, both)).sum(-1), weights.sum(-1), 0)
+        return ratio((weights * _quantity(self.quantity, gold, predicted, both, 0)).sum(-1), weights.sum(-1), 0)
+
+    def examples(self, rows: Rows) -> float:
+        """At most all; fewer for a mean over classes of which some are rare."""
+        gold, predicted, both = _parts(rows.sum(0))
+        there = gold + predicted - both
+        return min(float(len(rows)), of_mean(there) if self.average == "macro" else float(there.sum()))
 
 
 @dataclass(frozen=True)
 class OfClass:
-    """Precision, recall or F1 of one class."""
+    """Precision, recall or F1 of one class; NaN where there is nothing to divide by."""
 
     quantity: Quantity
     label: str
     place: int
     """The class's number."""
     lower_is_better: bool = False
-    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def name(self) -> str:
@@ -151,12 +157,35 @@ class OfClass:
     @property
     def signature(self) -> str:
         """Name, version, what 0/0 is."""
-        return f"{self.name}|v1|0/0:0"
+        return f"{self.name}|v2|0/0:nan"
 
     def score(self, totals: Rows) -> Rows:
         """[..., K] -> [...]."""
         gold, predicted, both = _parts(totals)
-        return _quantity(self.quantity, gold[..., self.place], predicted[..., self.place], both[..., self.place])
+        return _quantity(self.quantity, gold[..., self.place], predicted[..., self.place], both[..., self.place], np.nan)
+
+    def outcomes(self, rows: Rows) -> Rows:
+        """[N, K] -> 1 or 0 for each text predicted to be of the class (precision), of the class (recall), either (F1)."""
+        gold, predicted, both = (part[:, self.place] for part in _parts(rows))
+        match self.quantity:
+            case "precision":
+                return np.asarray(both[predicted == 1])
+            case "recall":
+                return np.asarray(both[gold == 1])
+        return np.asarray(both[gold + predicted > 0])
+
+    def of_share(self, share: float) -> float:
+        """F1 is 2 J / (1 + J) of Jaccard's index J, the share in both of those in either."""
+        return 2 * share / (1 + share) if self.quantity == "f1" else share
+
+
+@dataclass(frozen=True)
+class RecallOfClass(OfClass):
+    """Recall of one class, which is a rate: of its texts, each is found or not."""
+
+    def hits(self, rows: Rows) -> Rows:
+        """[N, K] -> one outcome for each text of the class."""
+        return self.outcomes(rows)
 
 
 @dataclass(frozen=True)
@@ -175,6 +204,11 @@ class Matthews:
         together = both.sum(-1) * size - (gold * predicted).sum(-1)
         alone = (size**2 - (gold**2).sum(-1)) * (size**2 - (predicted**2).sum(-1))
         return ratio(together, np.sqrt(alone), 0)
+
+    def examples(self, rows: Rows) -> float:
+        """Fewer than all where some classes are rare."""
+        gold, predicted, both = _parts(rows.sum(0))
+        return min(float(len(rows)), of_mean(gold + predicted - both))
 
 
 QUANTITIES: tuple[Quantity, ...] = ("precision", "recall", "f1")
@@ -197,4 +231,8 @@ MULTILABEL: tuple[Metric, ...] = (
 
 def of_classes(labels: Sequence[object]) -> tuple[Metric, ...]:
     """Precision, recall and F1 of each class."""
-    return tuple(OfClass(quantity, str(label), place) for place, label in enumerate(labels) for quantity in QUANTITIES)
+    return tuple(
+        (RecallOfClass if quantity == "recall" else OfClass)(quantity, str(label), place)
+        for place, label in enumerate(labels)
+        for quantity in QUANTITIES
+    )

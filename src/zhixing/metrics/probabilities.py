@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zhixing.metrics import AnyMetric, Rows, ratio
+from zhixing.metrics import AnyMetric, Rows, of_mean, ratio
 from zhixing.metrics.classification import Integers
 
 BINS = 15
@@ -136,6 +136,11 @@ class Area:
         areas = np.stack([_area(self.curve, hot[:, c], probabilities[:, c], counts) for c in asked])
         defined = np.isfinite(areas)
         return ratio(np.where(defined, areas, 0).sum(0), defined.sum(0).astype(np.float64))
+
+    def examples(self, rows: Rows) -> float:
+        """Those on the rarer side, of a class or of the others."""
+        hot, _ = np.split(rows[:, FIRST + 3 * self.bins :].sum(0), 2)
+        return of_mean(np.minimum(hot, len(rows) - hot)[1 if len(hot) == 2 else 0 :])
 
 
 def _area(curve: str, positive: Rows, likeness: Rows, counts: Rows) -> Rows:

@@ -61,6 +61,10 @@ class Pearson:
         """[..., 8] -> [...]."""
         return _correlation(*(totals[..., i] for i in (ONE, X, Y, XX, YY, XY)))
 
+    def examples(self, rows: Rows) -> float:
+        """All."""
+        return float(len(rows))
+
 
 def _correlation(one: Rows, x: Rows, y: Rows, xx: Rows, yy: Rows, xy: Rows) -> Rows:
     """From sums. What is left of a variance after rounding is none."""
@@ -85,6 +89,10 @@ class Spearman:
         x, y = (_ranks(rows[:, column], weights) - middle for column in (X, Y))
         sums = [(weights * part).sum(1) for part in (x, y, x * x, y * y, x * y)]
         return _correlation(size, *sums)
+
+    def examples(self, rows: Rows) -> float:
+        """All."""
+        return float(len(rows))
 
 
 def _ranks(values: Rows, weights: Rows) -> Rows:

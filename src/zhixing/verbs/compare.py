@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from zhixing.config import Result, several
-from zhixing.errors import ArtifactError, InputError
+from zhixing.errors import ArtifactError, InputError, SettingError
 
 
 class Comparison(Result):
@@ -50,15 +50,15 @@ def compare(
         "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions, for translators sentence "
         "pairs. Default for language models: what both were validated on.",
     ] = None,
-    window: Annotated[int | None, "Tokens seen at once; default: each model's context."] = None,
-    stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    window: Annotated[int | None, "Language models: tokens seen at once; default: each model's context."] = None,
+    stride: Annotated[int | None, "Language models: new tokens a window; default: half a window."] = None,
     text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
     source_column: Annotated[str | None, "Translators: name or 0-based number of the column of sources."] = None,
     target_column: Annotated[str | None, "Translators: name or 0-based number of the column of references."] = None,
     test: Annotated[
-        str, "Classifiers, readers, translators: bootstrap, permutation (approximate randomisation), or mcnemar (of rates alone)."
+        str, "Bootstrap, permutation (approximate randomisation), or mcnemar (of rates alone, which classifiers and readers have)."
     ] = "bootstrap",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> CompareResult:
@@ -80,19 +80,29 @@ def compare(
     from zhixing.tasks.answer.artifact import is_reader
     from zhixing.tasks.classify.artifact import is_classifier
     from zhixing.tasks.translation.artifact import translates
-    from zhixing.verbs.evaluate import check_window, default_texts
+    from zhixing.verbs.evaluate import check_window, default_texts, refuse_foreign
 
-    data = several(data)
-
-    if any(is_classifier(Path(path)) for path in (a, b)):
-        return _classifiers(Path(a), Path(b), data, (text_column, label_column, pair_column), test, device)
-    if any(is_reader(Path(path)) for path in (a, b)):
-        return _readers(Path(a), Path(b), data, test, device)
-    if any(translates(Path(path)) for path in (a, b)):
-        return _translators(Path(a), Path(b), data, (source_column, target_column), test, device)
-    systems = [open_model(Path(path), device) for path in (a, b)]
+    data, a, b = several(data), Path(a), Path(b)
+    _check_test(test)
+    given = {
+        "window": window, "stride": stride, "text_column": text_column, "label_column": label_column, "pair_column": pair_column,
+        "source_column": source_column, "target_column": target_column,
+    }  # fmt: skip
+    if found := next(filter(is_classifier, (a, b)), None):
+        refuse_foreign(found, "classifier", given)
+        return _classifiers(a, b, data, (text_column, label_column, pair_column), test, device)
+    if found := next(filter(is_reader, (a, b)), None):
+        refuse_foreign(found, "reader", given)
+        return _readers(a, b, data, test, device)
+    if found := next(filter(translates, (a, b)), None):
+        refuse_foreign(found, "translator", given)
+        return _translators(a, b, data, (source_column, target_column), test, device)
+    systems = [open_model(path, device) for path in (a, b)]
     for system in systems:
         system.decoder_for("compare")
+    refuse_foreign(a, "language model", given)
+    if test == "mcnemar":
+        raise SettingError("test", "= mcnemar is for rates, and language models have none; bootstrap and permutation are possible")
     if data is None:
         if systems[0].data != systems[1].data:
             raise ArtifactError(b, f"was trained on other data than {a}; name the text to compare them on with --data")
@@ -107,9 +117,10 @@ def compare(
     parts = [f"window:{w}|stride:{s}|tok:{m.tokenizer.fingerprint[:8]}" for m, (w, s) in zip(systems, frames, strict=True)]
     about = f"a:({parts[0]})|b:({parts[1]})|start:end|documents:{len(texts)}"
     asked = [metric for metric in LANGUAGE_MODEL if same or metric.name != "perplexity"]
-    found = {name: Comparison(**d) for name, d in significance.differences(asked, rows[0], rows[1], about).items()}
+    differences = significance.differences(asked, rows[0], rows[1], about, test)  # type: ignore[arg-type]
+    metrics = {name: Comparison(**d) for name, d in differences.items()}
     return CompareResult(
-        a=str(a), b=str(b), data=data or ["validation part"], documents=len(texts), metrics=found, verdict=_verdict(found, len(texts))
+        a=str(a), b=str(b), data=data or ["validation part"], documents=len(texts), metrics=metrics, verdict=_verdict(metrics, len(texts))
     )
 
 
@@ -117,14 +128,12 @@ def _classifiers(
     a: Path, b: Path, data: list[str] | None, columns: tuple[str | None, str | None, str | None], test: str, device: str
 ) -> CompareResult:
     """Compare two classifiers, or one with predictions in a file."""
-    from zhixing.errors import SettingError
     from zhixing.evaluate.compare import compare_classifiers
     from zhixing.evaluate.labels import lower_is_better, usual_metric
     from zhixing.tasks.classify.material import Columns
 
     if data is None:
         raise SettingError("data", "is needed to compare classifiers: name the labelled texts")
-    _check_test(test)
     kind, texts, differences = compare_classifiers(a, b, data, Columns(*columns), test, device)
     found = {name: Comparison(**entry) for name, entry in differences.items()}
     name = usual_metric(kind) if usual_metric(kind) in found else next(iter(found))
@@ -134,12 +143,10 @@ def _classifiers(
 
 def _readers(a: Path, b: Path, data: list[str] | None, test: str, device: str) -> CompareResult:
     """Compare two readers of questions, or one with answers in a file."""
-    from zhixing.errors import SettingError
     from zhixing.evaluate.answers import compare_readers
 
     if data is None:
         raise SettingError("data", "is needed to compare readers: name the questions")
-    _check_test(test)
     questions, differences = compare_readers(a, b, data, test, device)  # type: ignore[arg-type]
     found = {name: Comparison(**entry) for name, entry in differences.items()}
     name = "answer_f1" if "answer_f1" in found else "exact_match"
@@ -149,12 +156,10 @@ def _readers(a: Path, b: Path, data: list[str] | None, test: str, device: str) -
 
 def _translators(a: Path, b: Path, data: list[str] | None, columns: tuple[str | None, str | None], test: str, device: str) -> CompareResult:
     """Compare two translators, or one with translations in a file."""
-    from zhixing.errors import SettingError
     from zhixing.evaluate.translations import compare_translators
 
     if data is None:
         raise SettingError("data", "is needed to compare translators: name the sentence pairs")
-    _check_test(test)
     if test == "mcnemar":
         raise SettingError("test", "= mcnemar is for rates, and translations have none; bootstrap and permutation are possible")
     pairs, differences = compare_translators(a, b, data, columns, test, device)  # type: ignore[arg-type]
@@ -164,8 +169,6 @@ def _translators(a: Path, b: Path, data: list[str] | None, columns: tuple[str | 
 
 
 def _check_test(test: str) -> None:
-    from zhixing.errors import SettingError
-
     if test not in ("bootstrap", "permutation", "mcnemar"):
         raise SettingError("test", f"is bootstrap, permutation or mcnemar, not {test}")
 

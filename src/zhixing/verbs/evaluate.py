@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,8 +58,8 @@ def evaluate(
         "Texts, or a data folder (its validation part); labelled texts for a classifier, pairs for a translator, questions for a reader. "
         "Language models may do without: they are measured on what they were validated on.",
     ] = None,
-    window: Annotated[int | None, "Tokens seen at once; default: the model's context."] = None,
-    stride: Annotated[int | None, "New tokens a window; default: half a window."] = None,
+    window: Annotated[int | None, "Decoders: tokens seen at once; default: the model's context."] = None,
+    stride: Annotated[int | None, "Decoders: new tokens a window; default: half a window."] = None,
     text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
@@ -90,27 +90,46 @@ def evaluate(
     from zhixing.tasks.translation.artifact import translates
 
     data, model = several(data), Path(model)
-    translator = translates(model)
-    if not translator and (to is not None or domain_column is not None):
-        raise SettingError("to" if to is not None else "domain_column", f"is for translators, and {model} is none")
-    if translator:
-        data = _asked(model, data, window, stride, "is a translator, so name the pairs to evaluate it on", "a translator")
+    given = {
+        "window": window, "stride": stride, "text_column": text_column, "label_column": label_column, "pair_column": pair_column,
+        "source_column": source_column, "target_column": target_column, "domain_column": domain_column, "to": to,
+    }  # fmt: skip
+    if translates(model):
+        refuse_foreign(model, "translator", given)
+        data = _asked(model, data, "is a translator, so name the pairs to evaluate it on")
         return _translator(model, data, (source_column, target_column), device, out, to, domain_column)
     if is_classifier(model):
-        data = _asked(model, data, window, stride, "is a classifier, so name the labelled texts to evaluate it on", "a classifier")
+        refuse_foreign(model, "classifier", given)
+        data = _asked(model, data, "is a classifier, so name the labelled texts to evaluate it on")
         return _classifier(model, data, (text_column, label_column, pair_column), device, out)
     if is_reader(model):
-        data = _asked(model, data, window, stride, "answers questions, so name those to evaluate it on", "a reader")
+        refuse_foreign(model, "reader", given)
+        data = _asked(model, data, "answers questions, so name those to evaluate it on")
         return _reader(model, data, device, out)
-    return _language_model(open_model(model, device), str(model), data, window, stride, out)
+    loaded = open_model(model, device)
+    refuse_foreign(model, "language model", given)
+    return _language_model(loaded, str(model), data, window, stride, out)
 
 
-def _asked(model: Path, data: list[str] | None, window: int | None, stride: int | None, why: str, kind: str) -> list[str]:
-    """What a model of a task is to be evaluated on. Raises `SettingError` for what cannot be asked of it."""
+_FOR = {
+    "window": "language model", "stride": "language model",
+    "text_column": "classifier", "label_column": "classifier", "pair_column": "classifier",
+    "source_column": "translator", "target_column": "translator", "domain_column": "translator", "to": "translator",
+}  # fmt: skip
+"""Which kind of model an option is for."""
+
+
+def refuse_foreign(model: Path, kind: str, given: Mapping[str, object]) -> None:
+    """Raise `SettingError` for an option that says nothing to this kind of model."""
+    for name, value in given.items():
+        if value is not None and _FOR[name] != kind:
+            raise SettingError(name, f"is for {_FOR[name]}s, and {model} is a {kind}")
+
+
+def _asked(model: Path, data: list[str] | None, why: str) -> list[str]:
+    """What a model of a task is to be evaluated on. Raises `SettingError` where that is not said."""
     if data is None:
         raise SettingError("data", f"is needed: {model} {why}")
-    if window is not None or stride is not None:
-        raise SettingError("window", f"is for language models, as is stride; {kind} sees what it was trained to see")
     return data
 
 
@@ -164,7 +183,7 @@ def write_evaluation(folder: Path, result: Result, examples: Iterable[dict[str, 
     with together(folder) as place:
         write_json_lines(place / "examples.jsonl", examples)
         write_json(place / "report.json", result.model_dump())
-        write_report(place, folder.name)
+        write_report(place, folder.resolve().name)
 
 
 def _language_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +85,7 @@ def export(
     if not tolerance >= 0:
         raise SettingError("tolerance", "is BLEU that may be lost, 0 or more")
     run = Path(run)
-    place = Path(out) if out is not None else run.with_name(f"{run.resolve().name}-{to}")
+    place = Path(out) if out is not None else Path(os.path.normpath(run / ".." / f"{run.resolve().name}-{to}"))
     refuse_existing(place)
 
     from zhixing.corpus import fetch

@@ -70,14 +70,17 @@ def score(
     *,
     hyp: Annotated[list[str] | str, "Output of a system; given twice, two systems are compared. `-` is standard input."],
     ref: Annotated[list[str] | str, "What it should be; for translations there may be several."],
-    source: Annotated[str | None, "The source sentences, for number_match and the report."] = None,
+    source: Annotated[str | None, "Of translations: the source sentences, for number_match and the report."] = None,
     task: Annotated[
-        str, "translate (sentences one a line), classify (labels), multilabel, regress (numbers) or answer (SQuAD)."
+        str,
+        "translate (sentences one a line), classify (labels), multilabel, regress (numbers), answer (SQuAD); predict's .jsonl does, too.",
     ] = "translate",
-    lang: Annotated[str | None, "Language of the references, as zh or en; default: by their script."] = None,
+    lang: Annotated[str | None, "Of translations and answers: language of the references, as zh or en; default: by their script."] = None,
     metric: Annotated[list[str] | str | None, "Only these metrics, as bleu, chrf++, meteor_jieba, f1_weighted, per_class."] = None,
-    test: Annotated[Test, "Test of two systems: bootstrap, permutation, or mcnemar (accuracy, exact_match)."] = "bootstrap",
-    wordnet: Annotated[Path | None, "Folder of WordNet's database, for synonyms in METEOR of English."] = None,
+    test: Annotated[
+        Test, "Test of two systems: bootstrap, permutation, or mcnemar (accuracy, exact_match, recall of a class)."
+    ] = "bootstrap",
+    wordnet: Annotated[Path | None, "Of translations: folder of WordNet's database, for synonyms in METEOR of English."] = None,
     out: Annotated[Path | None, "Folder for report.json, examples.jsonl and report.html."] = None,
 ) -> ScoreResult | ScoreComparison:
     """Measure the output of any system, or compare two, from plain files: translations, labels, numbers, answers.
@@ -142,7 +145,7 @@ def score(
     if out is not None:
         with together(out) as place:
             _write(place, result, judged)
-            write_score_report(place, out.name)
+            write_score_report(place, out.resolve().name)
     return result
 
 

@@ -224,7 +224,10 @@ def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", "–" if value is None or value == {} else value if isinstance(value, str) else json.dumps(value)
+            yield (
+                f"{prefix}{name}",
+                "–" if value is None or value == {} else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+            )
 
 
 def record(run: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -78,7 +79,7 @@ def _verdict_zh(verdict: str) -> str:
         (", ", "、"),
     ):
         verdict = verdict.replace(english, chinese)
-    return escape(verdict)
+    return escape(re.sub(r" \(only (\d+) examples: take it with caution\)", r"（仅 \1 例，结论须谨慎看待）", verdict))
 
 
 def _confusion(report: Mapping[str, Any]) -> str:

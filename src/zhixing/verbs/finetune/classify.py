@@ -83,11 +83,11 @@ class ClassifyResult(Result):
         for name in main:
             m = self.metrics[name]
             yield f"{name:<16} {m.value:.4f}  [{m.low:.4f}, {m.high:.4f}]  validation, {self.valid_texts} texts"
-        for name in main if self.spread else ():
+        for name in (n for n in main if n in (self.spread or {})):
             s, over = (self.spread or {})[name], len(self.runs or [])
             yield f"{name:<16} {s['mean']:.4f} +- {s['deviation']:.4f}  ({s['lowest']:.4f} to {s['highest']:.4f}) over {over} runs"
         for voice, values in (self.alone or {}).items():
-            yield f"{voice + ' alone':<16} {', '.join(f'{name} {values[name]:.4f}' for name in main)}"
+            yield f"{voice + ' alone':<16} {', '.join(f'{name} {values[name]:.4f}' for name in main if name in values)}"
         if self.kept:
             yield f"kept: {self.kept}"
         yield f"report: {Path(self.run) / 'report.html'}, data report: {Path(self.run) / 'data_report.html'}"
@@ -211,15 +211,12 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
 
 def _metric(wanted: str | None, material: Material) -> str:
     """The figure that decides."""
-    import numpy as np
+    from zhixing.evaluate.labels import usual_metric, watched
 
-    from zhixing.evaluate.labels import figures, gold, usual_metric
-
+    kind = material.targets.kind
     if wanted is None:
-        return usual_metric(material.targets.kind)
-    some, targets = material.valid[:2], material.targets
-    outputs = np.full((len(some), targets.classes), 1 / targets.classes)
-    known = figures(gold(some, targets), outputs, targets)
+        return usual_metric(kind)
+    known = watched(kind)
     if wanted not in known:
         raise SettingError("metric", f"is one of {', '.join(known)} for these labels, not {wanted}")
     return wanted

@@ -11,6 +11,7 @@ runs/senti/            kind `crossval`: scores of all texts, each by the run tha
 
 from __future__ import annotations
 
+import math
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
@@ -140,17 +141,18 @@ def _summarised(wish: Wish, summary: ClassifyResult, chosen: Path) -> ClassifyRe
 
 
 def _best(results: Sequence[ClassifyResult], metric: str) -> int:
-    """The number of the best result on validation texts; of equal ones the first."""
+    """The number of the best result on validation texts; of equal ones, and where the metric does not exist, the first."""
     from zhixing.evaluate.labels import lower_is_better
 
     sign = -1 if lower_is_better(metric) else 1
-    return max(range(len(results)), key=lambda i: sign * results[i].metrics[metric].value)
+    values = [sign * r.metrics[metric].value if metric in r.metrics else -math.inf for r in results]
+    return values.index(max(values))
 
 
 def spread(figures: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """Mean, deviation (of a sample), lowest and highest of each metric of several runs."""
     found = {}
-    for name in figures[0]:
+    for name in dict.fromkeys(name for one in figures for name in one):
         values = [one[name] for one in figures if name in one]
         found[name] = {
             "mean": statistics.fmean(values),
