@@ -42,8 +42,10 @@ def write_record(folder: Path, recipe: Settings, lineage: Mapping[str, Any], cho
 
 
 def taken_up(out: Path, kind: type[S], chosen: Mapping[str, Any], minutes: float | None) -> S:
-    """The recipe of a run that was begun. Raises `ArtifactError` when it is damaged, `SettingError` for other settings than its own, and for
-    other minutes, on which its steps were decided; None: those of before.
+    """The recipe of a run that was begun.
+
+    minutes: those of before, on which its steps were decided, or None. Raises `ArtifactError` when it is damaged, `SettingError` for other
+    minutes or settings than its own.
     """
     open_folder(out, "run")
     recipe = resolve(kind, read_json(out / "config.json"))

@@ -155,7 +155,8 @@ def choose(
 ) -> Architecture:
     """The architecture of this kind with the least expected loss among those that fit into time and memory.
 
-    fixed: settings of it that do not depend on its size; sizes that do not go with them are passed over. Raises `SettingError` where none does.
+    fixed: settings of it that do not depend on its size; sizes that do not go with them are passed over. Raises `SettingError` where none
+    goes.
     """
     best: tuple[float, Architecture] | None = None
     misfit: SettingError | None = None

@@ -207,7 +207,7 @@ def _run(
 
 
 def _refuse_other_bases(out: Path, bases: BaseNames) -> None:
-    """Raise `ArtifactError` unless a run was begun with models in the same roles and, as long as it has no checkpoint, with the same ones."""
+    """Raise `ArtifactError` unless a run was begun with models in the same roles and, while it has no checkpoint, with the same ones."""
     begun = read_json(out / "lineage.json")["base"] or {}
     names = {"whole": "--base", "encoder": "--base-encoder", "decoder": "--base-decoder", "vectors": "--vectors"}
     for role, option in names.items():
