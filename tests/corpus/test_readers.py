@@ -238,6 +238,23 @@ def test_rows_that_cannot_be_used(tmp_path: Path) -> None:
     short = write(tmp_path / "b.tsv", "id\ttext\n1\tone\n2\n")
     assert texts(short) == ["one"]
     assert reasons(short) == [(3, "has only 1 columns")]
+    long = write(tmp_path / "c.csv", "text,id\none,1\ntwo, half of it cut off,2\nthree,3,,\n")
+    assert texts(long) == ["one", "three"]
+    assert reasons(long) == [(3, "has 3 columns, and the header 2")]
+
+
+def test_in_a_folder_a_file_that_cannot_be_read_is_set_aside_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "a.csv", "id,price\n1,2\n2,3\n")  # a header that could be text, and numbers
+    write(folder / "b.txt", "one\n")
+    write(folder / "c.json", '[{"text": "three"}, {"text": "four"}, {"te')
+    write(folder / "d.txt", "two\n")
+    read = items(folder)
+    assert [d.text.strip() for d in read if isinstance(d, Document)] == ["one", "three", "four", "two"]
+    aside = {Path(d.source).name: d.reason for d in read if isinstance(d, Dropped)}
+    assert "first column holds no text" in aside["a.csv"]
+    assert "what came before is read" in aside["c.json"]
 
 
 def test_columns_that_are_not_there(tmp_path: Path) -> None:

@@ -52,9 +52,11 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
                     mine = mine or item
                 yield item
         except InputError as error:
-            if source.named or here:
+            if source.named:
                 raise
-            mine = Dropped(source.name, None, "read", str(error).removeprefix(f"{source.name}: "))
+            mine = Dropped(
+                source.name, None, "read", str(error).removeprefix(f"{source.name}: ") + "; what came before is read" * bool(here)
+            )
             yield mine
         documents += here
         first = first or mine

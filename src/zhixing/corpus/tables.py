@@ -31,8 +31,9 @@ def rows(
     TSV has no quotes: a tab ends a cell, a line end a row. Raises `InputError` when the text's column cannot be told.
     """
     aside: list[Dropped] = []
-    column: int | None = None
+    column, width = None, 0
     doubtful: list[str] | None = None  # a first row that may be the header of a column of numbers
+    held: list[Document | Dropped] = []  # what it gives otherwise: a file that is refused has given nothing
     for number, row in parsed(form, _without(aside, entries), longest):
         yield from aside
         aside.clear()
@@ -44,20 +45,33 @@ def rows(
         if column is None:
             column, header = _column(f"{source}:{number}", row, wanted)
             if header:
+                width = len(row)
                 continue
-            doubtful = row if wanted is None and len(row) > 1 else None
+            if wanted is None and len(row) > 1:
+                doubtful = row
+                held.append(_document(source, number, row, column, width))
+                continue
         elif doubtful:
             if row[0].strip() and _NUMBER.fullmatch(row[0]):
                 raise InputError(f"{source}:{number}", _no_text(doubtful))
             doubtful = None
-        shown = "\t".join(row)[:200]
-        if column >= len(row):
-            yield Dropped(source, number, "read", f"has only {len(row)} columns", shown)
-        elif not row[column].strip():
-            yield Dropped(source, number, "read", "its text is empty", shown)
-        else:
-            yield Document(row[column], source, number)
+            yield from held
+            held.clear()
+        yield _document(source, number, row, column, width)
+    yield from held
     yield from aside
+
+
+def _document(source: str, number: int, row: list[str], column: int, width: int) -> Document | Dropped:
+    """What a row gives; width: cells of the header, 0 without one."""
+    shown = "\t".join(row)[:200]
+    if column >= len(row):
+        return Dropped(source, number, "read", f"has only {len(row)} columns", shown)
+    if width and len(row) > width and any(cell.strip() for cell in row[width:]):  # an unquoted separator: which cell is whole, nobody knows
+        return Dropped(source, number, "read", f"has {len(row)} columns, and the header {width}", shown)
+    if not row[column].strip():
+        return Dropped(source, number, "read", "its text is empty", shown)
+    return Document(row[column], source, number)
 
 
 def _without(aside: list[Dropped], entries: Entries) -> Iterator[tuple[int, str]]:
