@@ -17,7 +17,7 @@ from zhixing.models import BertSettings, GPT2Settings, ModernBertSettings
 
 transformers = pytest.importorskip("transformers")
 
-VOCABULARY = 170
+VOCABULARY = tokenizer("wordpiece", None).vocabulary
 BERT = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 50}
 MODERN = {
     "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 40, "local_attention": 8,
@@ -310,11 +310,11 @@ DAMAGES = {
     "activation": (setting(hidden_act="mish"), "hidden_act 'mish'"),
     "heads": (setting(num_attention_heads=5), "does not divide into 5 heads"),
     "no-width": (setting(hidden_size=None), "width"),
-    "wide": (setting(hidden_size=64), r"shape \[170, 32\], and its config.json asks for \[170, 64\]"),
+    "wide": (setting(hidden_size=64), r"shape \[162, 32\], and its config.json asks for \[162, 64\]"),
     "positions": (setting(max_position_embeddings=60), r"position_embeddings.weight have the shape \[50, 32\]"),
     "more-layers": (setting(num_hidden_layers=4), "no weights named bert.encoder.layer.3"),
     "fewer-layers": (setting(num_hidden_layers=2), "weights that its config.json does not account for: bert.encoder.layer.2"),
-    "tokenizer-too-long": (longer, r"its tokenizer has 18\d ids, and the model knows only 170"),
+    "tokenizer-too-long": (longer, r"its tokenizer has 18\d ids, and the model knows only 162"),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from tiny import model, tokenizer
 
@@ -8,6 +9,7 @@ import zhixing as zx
 from zhixing import pretrained
 from zhixing.errors import ArtifactError, SettingError
 from zhixing.models import LlamaSettings, ModernBertSettings
+from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.verbs.export import export
 
 transformers = pytest.importorskip("transformers")
@@ -98,3 +100,22 @@ def test_a_run_that_begins_with_such_a_model_opens_again(tmp_path):
     still = {"train.steps": 1, "train.batch": 2, "train.compile": False}
     zx.pretrain(tmp_path / "data", out=tmp_path / "run", base=place, settings=still)
     assert zx.generate(tmp_path / "run", prompt="line", tokens=3).continuations
+
+
+def test_marks_that_only_the_folder_tells_stay_with_the_tokenizer(tmp_path):
+    place, usual = tmp_path / "lm", tokenizer()
+    place.mkdir()
+    end, pad = "ÿ", "ý"  # tokens that nobody would guess
+    words = Tokenizer(tokenizers.Tokenizer.from_str(usual._inner.to_str()), end, pad)
+    assert words.fingerprint != usual.fingerprint
+    pretrained.save(place, model(SETTINGS, words.vocabulary), SETTINGS, words, 32)
+    found = pretrained.load(place).tokenizer
+    assert (found.end, found.pad, found.fingerprint) == (words.end, words.pad, words.fingerprint)
+    (tmp_path / "text.jsonl").write_text("".join(f'{{"text": "a text of number {i}"}}\n' for i in range(200)), encoding="utf-8")
+    zx.prepare([str(tmp_path / "text.jsonl")], out=tmp_path / "data", tokenizer=place)
+    zx.pretrain(tmp_path / "data", out=tmp_path / "run", base=place, settings={"train.steps": 1, "train.batch": 2, "train.compile": False})
+    for folder in (tmp_path / "data", tmp_path / "run"):
+        again = Tokenizer.load(folder / "tokenizer.json")
+        assert (again.end, again.pad, again.fingerprint) == (words.end, words.pad, words.fingerprint)
+    exported = transformers.AutoTokenizer.from_pretrained(export(tmp_path / "run").folder)
+    assert (exported.eos_token_id, exported.pad_token_id) == (words.end, words.pad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
 
 from zhixing.errors import ArtifactError, InputError, UserError
-from zhixing.files import read_json, write_text
+from zhixing.files import read_json, write_json, write_text
 from zhixing.tokenizer import framing
 from zhixing.tokenizer.framing import Framed
 
@@ -72,8 +72,12 @@ class Tokenizer:
         self.kind: Kind = _kind(tree)
         if model.get("type") == "Unigram":  # the library reads scores back with the last bit changed
             model["vocab"] = [[piece, round(score, 6)] for piece, score in model["vocab"]]
+        usual_end, usual_pad = _found(inner, {})
+        usual = (end, pad or end) == (usual_end, usual_pad or usual_end)
+        self._told: dict[str, Any] = {} if usual else {"eos_token": end, "pad_token": pad or end}
+        tree |= self._told
         self.fingerprint: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
-        """SHA-256 of its `tokenizer.json`, however that is laid out on disk."""
+        """SHA-256 of its `tokenizer.json`, however that is laid out on disk, and of the marks that have to be told beside it."""
 
         tree["added_tokens"] = [t for t in tree["added_tokens"] if not (_OURS.fullmatch(t["content"]) and t["content"] not in vocabulary)]
         self.segmentation: str = hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
@@ -138,8 +142,11 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Open a `tokenizer.json` that was made here or elsewhere. Raises `ArtifactError` when it is no such file."""
-        return cls._with_marks(_read(Path(path)), Path(path), {})
+        """Open a `tokenizer.json` that was made here or elsewhere, with the marks of the `tokenizer_config.json` beside it, where there is one.
+
+        Raises `ArtifactError` when it is no such file.
+        """
+        return cls._with_marks(_read(Path(path)), Path(path), _config(Path(path)))
 
     @classmethod
     def adopt(cls, path: Path) -> Tokenizer:
@@ -151,10 +158,7 @@ class Tokenizer:
         path = Path(path)
         if path.is_file():
             return cls.load(path)
-        side = path / "tokenizer_config.json"
-        said = read_json(side) if side.is_file() else {}
-        if not isinstance(said, dict):
-            raise ArtifactError(side, "is not a tokenizer_config.json: it holds no names")
+        said = _config(path / "tokenizer.json")
         if (path / "tokenizer.json").is_file():
             inner = _read(path / "tokenizer.json")
         elif (path / "vocab.txt").is_file():
@@ -167,19 +171,15 @@ class Tokenizer:
 
     @classmethod
     def _with_marks(cls, inner: tokenizers.Tokenizer, path: Path, said: dict[str, Any]) -> Tokenizer:
-        def first(names: tuple[str | None, ...]) -> str | None:
-            spelled = (spelling for name in names if name for spelling in (name, HIDDEN + name))
-            return next((name for name in spelled if inner.token_to_id(name) is not None), None)
-
-        # Where BERT's marks are all there, a text ends with one of them, whatever else stands unused in the vocabulary.
-        bert = all(inner.token_to_id(name) is not None for name in ("[CLS]", "[SEP]", "[PAD]"))
-        end = first((_named(said.get("eos_token")), *(("[SEP]",) if bert else ()), *_ENDS))
+        end, pad = _found(inner, said)
         if end is None:
             raise ArtifactError(path, f"its tokenizer has no mark for the end of a text (looked for {', '.join(_ENDS)})")
-        return cls(inner, end, first((_named(said.get("pad_token")), *_PADS)))
+        return cls(inner, end, pad)
 
     def save(self, path: Path) -> None:
-        """Write `tokenizer.json`, whole or not at all."""
+        """Write `tokenizer.json`, whole or not at all, and beside it `tokenizer_config.json` where the marks cannot be told without."""
+        if self._told:
+            write_json(_beside(Path(path)), self._told)
         write_text(Path(path), self._inner.to_str(pretty=True))
 
     def encode(self, text: str) -> list[int]:
@@ -290,6 +290,31 @@ def _named(token: Any) -> str | None:
     if isinstance(token, dict):
         return str(token.get("content"))
     return token if isinstance(token, str) else None
+
+
+def _beside(path: Path) -> Path:
+    """Where transformers, too, says which tokens are the marks of a `tokenizer.json`."""
+    return path.with_name(f"{path.stem}_config.json")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    side = _beside(path)
+    said = read_json(side) if side.is_file() else {}
+    if not isinstance(said, dict):
+        raise ArtifactError(side, "is not a tokenizer_config.json: it holds no names")
+    return said
+
+
+def _found(inner: tokenizers.Tokenizer, said: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The marks of the end of a text and of padding: those that are said to be, else those of usual names; None where there is none."""
+
+    def first(names: tuple[str | None, ...]) -> str | None:
+        spelled = (spelling for name in names if name for spelling in (name, HIDDEN + name))
+        return next((name for name in spelled if inner.token_to_id(name) is not None), None)
+
+    # Where BERT's marks are all there, a text ends with one of them, whatever else stands unused in the vocabulary.
+    bert = all(inner.token_to_id(name) is not None for name in ("[CLS]", "[SEP]", "[PAD]"))
+    return first((_named(said.get("eos_token")), *(("[SEP]",) if bert else ()), *_ENDS)), first((_named(said.get("pad_token")), *_PADS))
 
 
 def _read(path: Path) -> tokenizers.Tokenizer:

@@ -94,12 +94,14 @@ def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult], 
     name: of its folder, which says of which seeds: more of them are another average.
     """
     from zhixing.tasks.classify.artifact import open_classifier
+    from zhixing.tokenizer.tokenizer import Tokenizer
 
     out, first = wish.out / name, Path(results[0].run)
     if not is_begun(out):
         with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
             for file in _RECORD:
                 shutil.copy2(first / file, folder / file)
+            Tokenizer.load(first / "tokenizer.json").save(folder / "tokenizer.json")
     with sole_user(out):
         if (result := finished(out, ClassifyResult)) is not None:
             return result
@@ -120,7 +122,6 @@ _RECORD = (
     "config.json",
     "environment.json",
     "lineage.json",
-    "tokenizer.json",
     "data_report.json",
     "data_report.html",
     "set_aside.jsonl",
