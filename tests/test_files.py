@@ -215,3 +215,13 @@ def test_a_folder_has_one_user_at_a_time(tmp_path):
 
 def test_sizes_for_people():
     assert [files.human_bytes(n) for n in (0, 999, 1000, 17_040_000, 2.5e15)] == ["0 B", "999 B", "1.0 kB", "17.0 MB", "2500.0 TB"]
+
+
+def test_a_folder_of_work_that_is_being_removed_is_not_taken_up(tmp_path, monkeypatch):
+    """What says that the work can go on goes first."""
+    seen = []
+    monkeypatch.setattr(files.shutil, "rmtree", lambda work, **_: seen.append(sorted(p.name for p in work.iterdir())))
+    with pytest.raises(InputError), files.resumable_folder(tmp_path / "out", "data", {"a": 1}, lambda _: True) as work:
+        (work / "part").write_text("done")
+        raise InputError("text", "is wrong")
+    assert seen == [[".lock", "data", "part"]]

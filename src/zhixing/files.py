@@ -213,11 +213,17 @@ def resumable_folder(
             _sync(path.parent)
         except BaseException as error:
             if isinstance(error, UserError) or not worth(work):
-                shutil.rmtree(work, ignore_errors=True)
+                _remove(work)
             elif isinstance(error, KeyboardInterrupt):
                 raise Interrupted(f"interrupted; the same command goes on from what is done, which is kept in {work}") from None
             raise
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
+
+
+def _remove(work: Path) -> None:
+    """Remove a folder of work; killed on the way, it leaves none that looks as if it could be taken up."""
+    (work / "request.json").unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _made(work: Path, path: Path) -> Path:
@@ -233,6 +239,7 @@ def _asked_before(work: Path, request: Any) -> bool:
 
 
 def _empty(folder: Path) -> None:
+    (folder / "request.json").unlink(missing_ok=True)  # first: see `_remove`
     for path in folder.iterdir():
         if path.name == ".lock":
             continue

@@ -54,6 +54,12 @@ def test_workers_change_nothing(texts, tmp_path):
     assert (Segments(tmp_path / "three").band(3) == Segments(tmp_path / "one").band(3)).all()
 
 
+def test_a_file_beside_is_not_taken_for_a_module(texts, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong one')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert gathered(texts, tmp_path / "two", workers=2) == gathered(texts, tmp_path / "one")
+
+
 def test_workers_change_nothing_with_every_stage_on(tmp_path):
     chosen = messy(tmp_path, files=3)
     one = gathered(tmp_path / "texts", tmp_path / "one", chosen=chosen)

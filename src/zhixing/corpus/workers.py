@@ -77,7 +77,7 @@ class _Worker:
     def __init__(self, settings: CorpusSettings, resources: Resources) -> None:
         # A session of its own: Ctrl-C is for the parent, which then closes the pipes.
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "zhixing.corpus.workers"],
+            [sys.executable, "-P", "-W", "ignore", "-m", "zhixing.corpus.workers"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)

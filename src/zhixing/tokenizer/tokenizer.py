@@ -142,7 +142,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Open a `tokenizer.json` that was made here or elsewhere, with the marks of the `tokenizer_config.json` beside it, where there is one.
+        """Open a `tokenizer.json` that was made here or elsewhere, with the marks that a `tokenizer_config.json` beside it tells.
 
         Raises `ArtifactError` when it is no such file.
         """

@@ -173,7 +173,8 @@ def _train(
         given = {}  # the run knows
     words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
     limit = [] if minutes is None or not given else ["--minutes", str(minutes)]
-    command = [sys.executable, "-m", "zhixing", "pretrain", str(data), "--out", str(run), "--device", device, "--json", *limit, *words]
+    verb = [sys.executable, "-P", "-m", "zhixing", "pretrain", str(data)]  # -P: a file here is not taken for a module of its name
+    command = [*verb, "--out", str(run), "--device", device, "--json", *limit, *words]
     say(f"{name}: training")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
