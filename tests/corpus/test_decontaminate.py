@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import zhixing as zx
 from zhixing.corpus.decontaminate import Decontaminate, EvaluationSettings, counted, overlaps
 from zhixing.corpus.document import Document
 from zhixing.errors import InputError, SettingError
@@ -26,7 +27,7 @@ def files(tmp_path: Path) -> list[str]:
 
 def stage(files: list[str], **chosen: object) -> Decontaminate:
     settings = EvaluationSettings.model_validate({"files": files, **chosen})
-    return Decontaminate(settings, overlaps(settings))
+    return Decontaminate(settings, overlaps(settings, lambda documents: (one.text for one in documents)))
 
 
 def test_overlaps_in_any_file_are_found_whatever_stands_around_them(files: list[str]) -> None:
@@ -97,3 +98,18 @@ def test_files_that_are_of_no_use_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(InputError, match=r"deep.json: has values nested more than 500 levels deep"):
         stage([str(tmp_path / "deep.json")])
+
+
+def test_evaluation_texts_are_cleaned_as_the_texts_are(tmp_path: Path) -> None:
+    """Traditional characters, of which the training text is made free, are the same text."""
+    simplified = "会议在星期二举行，代表们一致认为这座桥应当关闭维修，并希望在冬天以前完工。"
+    traditional = "會議在星期二舉行，代表們一致認為這座橋應當關閉維修，並希望在冬天以前完工。"
+    (tmp_path / "test + one.tsv").write_text(f"1\t{traditional}\n", encoding="utf-8")
+    (tmp_path / "page.html").write_text(f"<html><body><p>{QUESTION.replace('river', '<b>river</b>')}</p></body></html>", encoding="utf-8")
+    names = [str(tmp_path / "test + one.tsv"), str(tmp_path / "page.html")]
+    texts = [traditional, simplified, QUESTION, "另外一篇文章，与上面的毫无关系，讲的是春天的花和秋天的月亮。"]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts * 3), encoding="utf-8")
+    settings = {"filter.evaluation.files": names, "clean.chinese": "simplified", "dedup.exact": False, "dedup.near.on": False}
+    result = zx.prepare([str(tmp_path / "texts.jsonl")], out=tmp_path / "out", settings=settings)
+    assert result.documents == {"read": 12, "kept": 3, "dropped": 9}
+    assert counted(result.reasons, names) == {names[0]: 6, names[1]: 3}

@@ -11,7 +11,7 @@ bytes each, with the number of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +55,14 @@ class Overlaps:
     """Which file each is of."""
 
 
-def overlaps(settings: EvaluationSettings) -> Overlaps:
-    """The runs of the files. Raises `InputError` for one that cannot be read, `SettingError` for one without a run."""
+def overlaps(settings: EvaluationSettings, cleaned: Callable[[Iterator[Document]], Iterator[str]]) -> Overlaps:
+    """The runs of the files. Raises `InputError` for one that cannot be read, `SettingError` for one without a run.
+
+    cleaned: makes of documents what it makes of those that are compared with them, or the same text would not be known again.
+    """
     units, hashes = Units(), []
     for name in settings.files:
-        found = [_runs(text, units, settings) for text in _texts(name)]
+        found = [_runs(text, units, settings) for text in cleaned(_texts(name))]
         mine = distinct(np.concatenate(found)) if found else np.empty(0, np.uint64)
         if not len(mine):
             what = f"{settings.words} words, or {settings.characters} characters of Chinese"
@@ -85,17 +88,18 @@ def _runs(text: str, units: Units, settings: EvaluationSettings) -> Hashes:
     return np.concatenate(found)
 
 
-def _texts(name: str) -> Iterator[str]:
+def _texts(name: str) -> Iterator[Document]:
     """All texts of a file, or of the files of a folder."""
     for source in expand([name]):
         form, packing, _ = kind(source.path.name)
         if form not in ("json", "jsonl", "csv", "tsv"):
-            yield from (item.text for item in read([source], ReadSettings()) if isinstance(item, Document))
+            yield from (item for item in read([source], ReadSettings()) if isinstance(item, Document))
             continue
         with opened(source.path, len) as raw:
             unpacked = Unpacked(raw, packing, ReadSettings().max_expansion)
             pieces = (piece.replace(BROKEN, " ") for piece in decode(unpacked, source.name))
-            yield from strings(source.name, pieces) if form in ("json", "jsonl") else ["".join(pieces)]
+            texts = strings(source.name, pieces) if form in ("json", "jsonl") else ["".join(pieces)]
+            yield from (Document(text, source.name, None) for text in texts)
             if unpacked.damage:
                 raise InputError(source.name, unpacked.damage)
 
@@ -130,6 +134,7 @@ def counted(reasons: Mapping[str, int], files: Sequence[str]) -> dict[str, int]:
     counts = dict.fromkeys(files, 0)
     for reason, number in reasons.items():
         if reason.startswith(f"{STAGE}: {_OVERLAPS}"):
-            for name in reason.removeprefix(f"{STAGE}: {_OVERLAPS}").split(_BETWEEN):
-                counts[name] += number
+            names = f"{_BETWEEN}{reason.removeprefix(f'{STAGE}: {_OVERLAPS}')}{_BETWEEN}"
+            for name in files:  # in which anything may stand, also what stands between them
+                counts[name] += number * (f"{_BETWEEN}{name}{_BETWEEN}" in names)
     return counts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,20 +58,20 @@ def resources(settings: CorpusSettings) -> Resources:
     model = None
     if chosen.perplexity.reference:
         say(f"learning what is usual from {', '.join(chosen.perplexity.reference)}")
-        model = train(_texts(settings), chosen.perplexity)
+        reference = read(expand(chosen.perplexity.reference), ReadSettings())
+        model = train(_cleaned(settings, (item for item in reference if isinstance(item, Document))), chosen.perplexity)
     return Resources(
         bad_words=_words(chosen.c4.bad_words) if chosen.c4.on and chosen.c4.bad_words else (),
         model=model,
-        overlaps=overlaps(chosen.evaluation) if chosen.evaluation.files else None,
+        overlaps=overlaps(chosen.evaluation, partial(_cleaned, settings)) if chosen.evaluation.files else None,
     )
 
 
-def _texts(settings: CorpusSettings) -> Iterator[str]:
-    """The reference, read and cleaned as the text that it is compared with."""
+def _cleaned(settings: CorpusSettings, documents: Iterator[Document]) -> Iterator[str]:
+    """Texts as the stages make those that are compared with them."""
     extract, clean = Extract(settings.extract), Clean(settings.clean)
-    for item in read(expand(settings.filter.perplexity.reference), ReadSettings()):
-        if isinstance(item, Document):
-            yield from (document.text for document in clean(extract([item])[0])[0])
+    for document in documents:
+        yield from (one.text for one in clean(extract([document])[0])[0])
 
 
 def _words(name: str) -> tuple[str, ...]:
