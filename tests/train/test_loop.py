@@ -6,7 +6,7 @@ import pytest
 import torch
 from data import VOCABULARY, data_folder
 
-from zhixing.errors import ZhixingError
+from zhixing.errors import SettingError, ZhixingError
 from zhixing.models import LlamaSettings, RNNSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.store import Samples, Store
@@ -150,6 +150,22 @@ def test_a_poisoned_step_never_touches_the_weights(folder):
 def test_many_poisoned_steps_stop_the_run(folder):
     with pytest.raises(ZhixingError, match="not finite 20 steps in a row"):
         list(train(state(), Poisoned(objective(folder), set(range(100))), plain(steps=PATIENCE + 5), SCHEDULE, CPU))
+
+
+class Greedy(Causal):
+    """An objective that wants more memory than any machine has."""
+
+    def __init__(self, inner):
+        self.__dict__ = inner.__dict__
+
+    def loss(self, model, batch):
+        return super().loss(model, batch) + torch.empty(1 << 55).sum()
+
+
+@pytest.mark.parametrize(("accumulate", "how"), [(1, "set train.accumulate=2"), (64, "set a shorter objective.context")])
+def test_too_little_memory_is_one_line_that_says_what_to_change(folder, accumulate, how):
+    with pytest.raises(SettingError, match=rf"train.batch: = \d+ takes more memory than cpu has free; {how}"):
+        list(train(state(), Greedy(objective(folder)), plain(accumulate=accumulate), SCHEDULE, CPU))
 
 
 def test_moving_average_is_used_in_validation_alone(folder):

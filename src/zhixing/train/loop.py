@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from zhixing import device as devices
 from zhixing.config import Settings
 from zhixing.console import warn
-from zhixing.errors import ZhixingError
+from zhixing.errors import SettingError, ZhixingError
 from zhixing.objectives import Batch, Objective, cut, move, rows
 from zhixing.train.optim import Optimizer
 from zhixing.train.schedule import ScheduleSettings, factor
@@ -141,7 +141,7 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
             try:
                 loss = _gradients(state, objective, batch, targets, settings, device, number)
             except RuntimeError as error:
-                if not settings.compile or _out_of_memory(error):
+                if not settings.compile:
                     raise
                 warn(f"torch.compile failed ({type(error).__name__}); training goes on without it, more slowly")
                 uncompile_layers(state.model)
@@ -171,6 +171,27 @@ def train(state: State, objective: Objective, settings: TrainSettings, schedule:
 
 
 def _gradients(
+    state: State, objective: Objective, batch: Batch, targets: int, settings: TrainSettings, device: torch.device, number: torch.dtype
+) -> Tensor:
+    """Leave the gradient of the mean loss of the whole batch in the parameters; return that loss.
+
+    Raises `SettingError` where that takes more memory than there is.
+    """
+    try:
+        return _summed(state, objective, batch, targets, settings, device, number)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+    parts = min(settings.accumulate, rows(batch))
+    how = (
+        f"set train.accumulate={2 * parts}, which cuts it into smaller parts, or a smaller batch"
+        if parts < rows(batch)
+        else ("set a shorter objective.context, or a smaller model")
+    )
+    raise SettingError("train.batch", f"= {settings.batch} takes more memory than {device} has free; {how}")
+
+
+def _summed(
     state: State, objective: Objective, batch: Batch, targets: int, settings: TrainSettings, device: torch.device, number: torch.dtype
 ) -> Tensor:
     """Leave the gradient of the mean loss of the whole batch in the parameters; return that loss."""
@@ -273,7 +294,3 @@ def uncompiled(model: nn.Module) -> Iterator[None]:
 def _layers(model: nn.Module) -> list[nn.Module]:
     repeated = getattr(model, "repeated", None)
     return list(repeated()) if repeated is not None else []
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
