@@ -35,6 +35,10 @@ from zhixing.tokenizer.tokenizer import MASKS, Tokenizer, sentinel
 SENTENCE_ENDS = ("。", "！", "？", ".", "!", "?", "\n")
 
 
+_GRAIN = 32
+"""Of a spoilt text whose length varies, so many tokens are the least difference."""
+
+
 class DenoiseSettings(Settings):
     """How the text is spoilt."""
 
@@ -97,6 +101,8 @@ class Denoise:
             for window, number in zip(windows, self.samples.numbers(step, size, rank, world), strict=True)
         ]
         longest = max((len(source) for source, _ in pairs), default=0)
+        if self.settings.noise == "text":  # a few lengths, so that compiled layers are not compiled anew for each batch
+            longest = -(-longest // _GRAIN) * _GRAIN
         source = np.full((len(pairs), longest), self.pad)
         mask = np.zeros(source.shape, dtype=bool)
         for row, (spoilt, _) in enumerate(pairs):

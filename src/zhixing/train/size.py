@@ -233,14 +233,16 @@ def derive(
         pays = cuda or seconds > COMPILE_PAYS
     epochs = text / data.tokens
     micro = max(1, int(memory / 4 / token_memory(model_settings, data.vocabulary)) // context)
-    # Rates measured at width 128 (benchmarks/results/); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).
+    # Rates of decoders measured at width 128 (benchmarks/results/), of encoders, whose embedding is their head's matrix too, at 256
+    # (docs/decisions/2026-12-01-rates-of-encoders.md); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).
     slower = (128 / width) ** 0.5
+    matrices, tables = (0.0085, 0.006) if shape == "encoder" else (0.02, 0.03)
     derived |= {
         "train.batch": rows,
         "train.accumulate": min(rows, -(-rows // micro)),
         "train.compile": pays,
-        "optim.learning_rate": round(0.02 * slower, 5),
-        "optim.table_rate": round(0.03 * slower, 5),
+        "optim.learning_rate": round(matrices * slower, 5),
+        "optim.table_rate": round(tables * slower, 5),
         "optim.weight_decay": 0.1 if epochs < 4 else 0.3,
         "model.dropout": 0.0 if epochs < 4 else 0.1 if epochs < 12 else 0.2,
     }
