@@ -1,4 +1,5 @@
 import itertools
+import random
 
 import pytest
 
@@ -55,3 +56,13 @@ def test_what_was_set_aside_passes_through() -> None:
     aside = Dropped("f.txt", 2, "read", "too long")
     found = list(grouped("f.txt", iter([(1, "one\n"), aside, (3, "three\n")]), "file"))
     assert found == [aside, Document("one\nthree\n", "f.txt", 1)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n"])
+def test_a_copy_that_begins_elsewhere_is_soon_cut_at_the_same_places(end: str) -> None:
+    draw = random.Random(5)
+    text = "".join("".join(draw.choices("知行合一学而时习", k=draw.randrange(5, 80))) + end for _ in range(8000))
+    whole = {d.text for d in documents(text, "auto")}
+    for start in (700, 5_000, 16_000):
+        copy = documents(text[text.index(end, start) + len(end) :], "auto")
+        assert sum(d.text in whole for d in copy) >= 0.9 * len(copy)
