@@ -60,7 +60,7 @@ def _joined(source: str, held: list[tuple[int, str]]) -> Document:
 
 
 def _cut(held: list[tuple[int, str]]) -> int:
-    """How many lines make a section: to a blank line between 4,096 and 12,288 characters, else to a line end, else to what comes first after.
+    """How many lines make a section: to a blank line between 4,096 and 12,288 characters, else to a line end there, else to the next one.
 
     Of several the one before which stands the line with the smallest hash: so a copy that begins elsewhere soon is cut at the same places,
     and its sections are known again (content-defined chunks, Muthitacharoen et al. 2001).

@@ -51,6 +51,14 @@ NEW: dict[str, Any] = {
     "schedule.kind": "linear",
 }
 """For a model that knows nothing."""
+YOUNG: dict[str, Any] = {
+    **NEW,
+    "optim.learning_rate": 3e-4,
+    "optim.table_rate": 3e-4,
+    "optim.vector_rate": 3e-4,
+    "objective.epochs": 4.0,
+}
+"""For an encoder of one's own minutes: every weight moves, and less far than where nothing was learnt before."""
 _TRANSFORMER: dict[str, Any] = {"model.layers": 2, "model.width": 192, "model.heads": 4}
 KINDS: dict[str, dict[str, Any]] = {
     "bag": {"model.dropout": 0.0, "optim.table_rate": 2e-3, "optim.weight_decay": 1.0},
@@ -76,7 +84,7 @@ def derive(wish: Wish, start: Start, material: Material, device: torch.device) -
     from zhixing.tasks.classify.recipe import ClassifyRecipe
 
     known = start.base is not None and not start.young
-    usual = PRETRAINED if known else NEW if start.young else {**NEW, **_of_kind(wish, start)}
+    usual = PRETRAINED if known else YOUNG if start.young else {**NEW, **_of_kind(wish, start)}
     derived: dict[str, Any] = {"train.batch": BATCH, "train.compile": False, **usual, **start.settings}
     if start.base is not None and known:
         derived["optim.frozen"] = embeddings(start.base)
