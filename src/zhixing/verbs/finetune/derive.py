@@ -51,13 +51,7 @@ NEW: dict[str, Any] = {
     "schedule.kind": "linear",
 }
 """For a model that knows nothing."""
-YOUNG: dict[str, Any] = {
-    **NEW,
-    "optim.learning_rate": 3e-4,
-    "optim.table_rate": 3e-4,
-    "optim.vector_rate": 3e-4,
-    "objective.epochs": 4.0,
-}
+YOUNG: dict[str, Any] = {**NEW, "optim.learning_rate": 3e-4, "optim.table_rate": 3e-4, "optim.vector_rate": 3e-4}
 """For an encoder of one's own minutes: every weight moves, and less far than where nothing was learnt before."""
 _TRANSFORMER: dict[str, Any] = {"model.layers": 2, "model.width": 192, "model.heads": 4}
 KINDS: dict[str, dict[str, Any]] = {
