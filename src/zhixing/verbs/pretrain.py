@@ -211,7 +211,9 @@ def _refuse_other_bases(out: Path, bases: BaseNames) -> None:
     begun = read_json(out / "lineage.json")["base"] or {}
     names = {"whole": "--base", "encoder": "--base-encoder", "decoder": "--base-decoder", "vectors": "--vectors"}
     for role, option in names.items():
-        if (role in begun) != (bases[role] is not None):
+        if (role in begun) != (bases[role] is not None) and (
+            role != "vectors" or role not in begun
+        ):  # those of the lineage are found again
             how = f"with {option} {begun[role]['path']}" if role in begun else f"without {option}"
             raise ArtifactError(out, f"was begun {how}; give the same, or choose another --out")
     if begun and not any((out / "checkpoints").glob("step-*")):

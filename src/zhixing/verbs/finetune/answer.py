@@ -34,8 +34,7 @@ from zhixing.run_folder import (
     write_record,
 )  # fmt: skip
 from zhixing.verbs.evaluate import MetricResult
-from zhixing.verbs.finetune.derive import NEW as TUNED
-from zhixing.verbs.finetune.derive import PRETRAINED
+from zhixing.verbs.finetune.derive import PRETRAINED, YOUNG
 
 if TYPE_CHECKING:
     import torch
@@ -62,8 +61,6 @@ NEW: dict[str, Any] = {
 }
 """For an encoder that knows nothing. BERT's kind of tokenizer parts every Chinese character, so that answers can be cut out exactly. Muon
 soon finds that the question decides which token it is; AdamW stays long, often for ever, with what looks like any answer."""
-YOUNG: dict[str, Any] = TUNED
-"""For an encoder of one's own minutes: as new classifiers are trained, every weight."""
 MOST = {True: 6.0, False: 30.0}
 """Epochs that minutes are spent on at most, pre-trained or not."""
 
