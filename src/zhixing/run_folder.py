@@ -68,7 +68,9 @@ def finished(out: Path, kind: type[R]) -> R | None:
 def refuse_other_data(out: Path, fingerprint: str) -> None:
     """Raise `ArtifactError` unless a run was begun with the data of this fingerprint."""
     if read_json(out / "lineage.json")["data"]["fingerprint"] != fingerprint:
-        raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
+        raise ArtifactError(
+            out, "was begun with other data, or another part of it (data.*, --folds); give the same, or choose another --out"
+        )
 
 
 def refuse_other_base(out: Path, base: str | None, metric: str) -> None:

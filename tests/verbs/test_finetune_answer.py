@@ -200,6 +200,11 @@ def test_the_command_line(trained, place, tmp_path, capsys):
     assert "is finished already" in seen.err
 
 
+def test_a_finished_run_is_of_the_data_that_is_given(trained, place, tmp_path):
+    with pytest.raises(ArtifactError, match="was begun with other data"):
+        zx.finetune.answer(data=[squad(tmp_path / "other.json", 20, 9)], valid=[str(place / "dev.json")], out=trained[0], settings=SMALL)
+
+
 def test_a_reader_is_a_base_and_v1_always_answers(trained, tmp_path):
     data = squad(tmp_path / "v1.json", 20, 3, impossible=False)
     result = zx.finetune.answer(data=[data], base=str(trained[0]), out=tmp_path / "more", settings={"train.steps": 2, "train.batch": 8})

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -346,6 +347,48 @@ def test_the_manifest_is_of_the_seed_that_is_kept(place, monkeypatch):
         assert zx.Predictor.open(place / "grown").labels == ("neg", "pos")
 
 
+def test_finished_runs_are_of_the_data_that_is_given(place, tmp_path):
+    """A second call with other texts does not take the scores of the first call's models for theirs."""
+    asked = {"data": [str(place / "train.tsv")], "settings": {**SMALL, "train.steps": 4}}
+    other = table(tmp_path / "other.tsv", [(f"{text} again", label) for text, label in rows(60, 5)])
+    for several, more in (({}, {}), ({"seeds": 2}, {"seeds": 3}), ({"folds": 2}, {"folds": 2})):
+        out = tmp_path / "-".join(["run", *several])
+        zx.finetune.classify(**asked, **several, out=out)
+        kept = (out / "result.json").read_bytes()
+        with pytest.raises(ArtifactError, match="was begun with other data"):
+            zx.finetune.classify(**{**asked, "data": [str(other)]}, **{**several, **more}, out=out)
+        assert (out / "result.json").read_bytes() == kept
+    with pytest.raises(ArtifactError, match="another part of it"):
+        zx.finetune.classify(**asked, folds=3, out=tmp_path / "run-folds")
+
+
+def test_more_seeds_have_the_settings_of_the_first(place, tmp_path):
+    """What a repeated call leaves out is as it was; a base that has changed meanwhile is noticed before another seed is trained."""
+    data, base = [str(place / "train.tsv")], tmp_path / "base"
+    zx.finetune.classify(data=data, out=base, settings={**SMALL, "train.steps": 4})
+    asked = {"data": data, "base": str(base), "out": tmp_path / "seeds"}
+    zx.finetune.classify(**asked, seeds=2, settings={"train.steps": 5, "train.batch": 8, "objective.smoothing": 0.1})
+    result = zx.finetune.classify(**asked, seeds=3)
+    first, third = (json.loads((tmp_path / f"seeds/seed-{n}/config.json").read_text()) for n in (1, 3))
+    assert third["train"].pop("seed") == 3 and first["train"].pop("seed") == 1
+    assert third == first
+    assert len(result.runs) == 3
+    with pytest.raises(SettingError, match="cannot change on the way"):
+        zx.finetune.classify(**asked, seeds=4, settings={"objective.smoothing": 0.2})
+    shutil.rmtree(base)
+    zx.finetune.classify(data=data, out=base, settings={**SMALL, "train.steps": 5})
+    with pytest.raises(ArtifactError, match="was begun with --base as it was then"):
+        zx.finetune.classify(**asked, seeds=4)
+    assert not (tmp_path / "seeds/seed-4").exists()
+
+
+def test_more_seeds_have_the_minutes_of_the_first(place, tmp_path):
+    asked = {"data": [str(place / "train.tsv")], "out": tmp_path / "seeds", "settings": SMALL}
+    zx.finetune.classify(**asked, seeds=2, minutes=0.02)
+    zx.finetune.classify(**asked, seeds=3)
+    assert json.loads((tmp_path / "seeds/seed-3/lineage.json").read_text())["minutes"] == 0.02
+
+
 @pytest.mark.parametrize("several", [{"seeds": 2}, {"folds": 2}])
 def test_several_runs_replace_nothing_of_others(several, place, tmp_path):
     (tmp_path / "mine").mkdir()
@@ -384,6 +427,9 @@ def test_cross_validation(place):
     assert result.valid_texts == 120
     assert "folds:3" in result.metrics["accuracy"].signature
     assert len(result.runs) == 3
+    for _ in range(2):  # a finished one is taken up as often as one likes
+        again = zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "folds", folds=3, settings={**SMALL, "train.steps": 12})
+        assert again.metrics == result.metrics
     with pytest.raises(InputError, match="fewer than the 61 folds"):
         zx.finetune.classify(data=[str(place / "train.tsv")], out=place / "many", folds=61, settings=SMALL)
 

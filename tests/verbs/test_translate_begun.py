@@ -18,11 +18,13 @@ from zhixing.files import read_json, sha256
 from zhixing.objectives import with_marks
 from zhixing.pairs import Pairs
 from zhixing.tasks.translation import synthetic
+from zhixing.tasks.translation.recipe import BackSettings
 from zhixing.tasks.translation.search import Manner
 from zhixing.tokenizer.tokenizer import Tokenizer
 from zhixing.train.loop import State
 from zhixing.train.optim import Optimizer
 from zhixing.train.recipe import Recipe
+from zhixing.verbs.finetune import translate_synthetic
 
 SMALL = {
     "model.width": 32, "model.heads": 2, "model.encoder_layers": 1, "model.decoder_layers": 1, "train.batch": 8, "objective.context": 32,
@@ -222,6 +224,8 @@ def test_a_reverse_model_of_several_languages_writes_the_one_that_is_asked_for(p
     train(place, "de-en", {**SMALL, "back.ratio": 0.2, "back.search": "sampling"}, monolingual=[str(place / "en.txt")], reverse=run, **how)
     texts = [json.loads(line) for line in (place / "de-en/monolingual.jsonl").read_text(encoding="utf-8").splitlines()]
     made = [json.loads(line) for line in (place / "de-en/synthetic.jsonl").read_text(encoding="utf-8").splitlines()]
+    with pytest.raises(SettingError, match=r"reverse: .*several translates from en to zh, and one from zh to de is needed"):
+        train(place, "no", SMALL, monolingual=[str(place / "en.txt")], reverse=run, **{**how, "target_language": "zh"})
     translator = zx.Translator.open(run)
     assert made == synthetic.by_drawing(translator.speaking("de"), 1)(texts) != synthetic.by_drawing(translator, 1)(texts)
 
@@ -246,7 +250,9 @@ def test_a_run_goes_on_with_what_it_was_begun_with(place):
     for changed, said in (
         ({"valid": None}, "was begun with --valid .*valid.tsv; give the same"),
         ({"size": "small"}, "was begun with --size tiny"),
-        ({"source_column": "0"}, "was begun with columns "),
+        ({"source_column": "0"}, "was begun with --source-column left out; give the same"),
+        ({"domain_column": "0"}, "was begun with --domain-column left out"),
+        ({"source_language": "de"}, "was begun with --source-language en"),
         ({"size": None, "base": place / "same"}, "was begun with --(size tiny|base left out)"),
         ({"data": [str(place / "valid.tsv")]}, "was begun with --data .*train.tsv"),
     ):
@@ -305,6 +311,42 @@ def test_a_reverse_model_is_trained_once_and_its_work_taken_up_again(place, monk
     assert read_json(place / "back/reverse/result.json")["languages"] == ["zh", "en"]
 
 
+def test_a_run_that_goes_on_makes_pairs_as_it_was_asked_at_first(place, monkeypatch):
+    """Settings and minutes that are left out when it goes on are those of its beginning, for the reverse model, too."""
+    (place / "text.txt").write_text("".join(f"{b}\n" for _, b in pairs(90, seed=5)), encoding="utf-8")
+    settings = {name: value for name, value in SMALL.items() if name != "train.steps"} | {"back.ratio": 0.25, "train.batch": 4}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(translate_synthetic, "_reverse", interrupted)
+        train(place, "later", settings, monolingual=[str(place / "text.txt")], minutes=0.1)
+    train(place, "later", {}, monolingual=[str(place / "text.txt")])
+    record = read_json(place / "later/reverse/lineage.json")
+    assert record["minutes"] == pytest.approx(0.1 * BackSettings().share * translate_synthetic.TRAINING)
+    assert record["settings"] == {name: value for name, value in settings.items() if not name.startswith("back.")}
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("role", ["teacher", "reverse"])
+def test_models_that_make_pairs_are_the_same_when_a_run_goes_on(place, reverse, role, monkeypatch):
+    helper, name = place / f"the-{role}", f"with-{role}"
+    shutil.copytree(reverse, helper)
+    (place / "some.txt").write_text("".join(f"{b}\n" for _, b in pairs(90, seed=5)), encoding="utf-8")
+    how = {role: helper} | ({"monolingual": [str(place / "some.txt")]} if role == "reverse" else BACKWARDS)
+    settings = {**SMALL, "back.ratio": 0.25}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(translate_synthetic, "read_pairs", interrupted)
+        train(place, name, settings, **how)
+    shutil.rmtree(helper)
+    train(place, f"the-{role}", SMALL, **BACKWARDS)
+    with pytest.raises(ArtifactError, match=f"was begun with --{role} .*the-{role} as it was then"):
+        train(place, name, settings, **how)
+    shutil.rmtree(helper)
+    shutil.copytree(reverse, helper)
+    assert train(place, name, settings, **how).steps == 3
+
+
 def test_synthetic_pairs_are_tagged_and_say_about_the_same(place, reverse):
     right = {b: a for a, b in pairs(90, seed=5)}
     (place / "more.txt").write_text("\n".join(right) + "\n", encoding="utf-8")
@@ -346,6 +388,8 @@ def test_a_student_learns_what_its_teacher_writes(place, reverse):
         train(place, "copy", settings, **BACKWARDS)
     with pytest.raises(SettingError, match="translates from zh to en, and one from en to zh is needed"):
         train(place, "no", teacher=reverse)
+    with pytest.raises(SettingError, match="translates from zh to en, and one from de to en is needed"):  # what it reads counts, too
+        train(place, "no", teacher=reverse, **{**BACKWARDS, "source_language": "de"})
     assert not (place / "no").exists()
 
 

@@ -295,9 +295,9 @@ def _train(wish: Wish, material: Material, began: float) -> AnswerRunResult:
     out = wish.out
     recipe = taken_up(out, AnswerRecipe, wish.chosen, wish.minutes)
     refuse_other_base(out, wish.base, wish.metric)
+    refuse_other_data(out, material.fingerprint)
     if (result := finished(out, AnswerRunResult)) is not None:
         return result
-    refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, {})

@@ -194,8 +194,11 @@ def materials(wish: Wish) -> Material:
     return found
 
 
-def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
-    """One run, from wherever its folder stands to its end; `material`: its texts, where they are read already."""
+def run(wish: Wish, material: Material | None = None, like: Path | None = None) -> ClassifyResult:
+    """One run, from wherever its folder stands to its end.
+
+    material: its texts, where they are read already. like: another run, which must have begun with the same base or vectors.
+    """
     began, out = time.perf_counter(), wish.out
     begun = is_begun(out)
     material = material or materials(wish)
@@ -204,7 +207,7 @@ def run(wish: Wish, material: Material | None = None) -> ClassifyResult:
         raise SettingError("objective.ngrams", "= true is for labels, and these texts have numbers")
     if not begun:
         with parents(out):
-            _create(wish, material, metric)
+            _create(wish, material, metric, like)
     with sole_user(out):
         return _train(wish, material, metric, began)
 
@@ -234,7 +237,7 @@ def _start(wish: Wish, material: Material) -> Start:
     return from_base(Path(wish.base), wish.chosen)
 
 
-def _create(wish: Wish, material: Material, metric: str) -> None:
+def _create(wish: Wish, material: Material, metric: str, like: Path | None) -> None:
     """Derive what is left open and write a run folder as it stands before the first step."""
     from zhixing import device as devices
     from zhixing.tasks.classify.artifact import window_of
@@ -254,10 +257,18 @@ def _create(wish: Wish, material: Material, metric: str) -> None:
         "vectors": {"path": str(wish.vectors.resolve()), "manifest": sha256(wish.vectors / MANIFEST)} if wish.vectors else None,
         "metric": metric,
     }
+    if like is not None and _beginning(lineage) != _beginning(before := read_json(like / "lineage.json")):
+        name = next(role for role in ("base", "vectors") if before[role] is not None)
+        raise ArtifactError(like, f"was begun with --{name} as it was then; give that, or choose another --out")
     with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
         write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
         start.tokenizer.save(folder / "tokenizer.json")
         _report(folder, material, start, window_of(recipe), out)
+
+
+def _beginning(lineage: Mapping[str, Any]) -> list[str | None]:
+    """By which a base and vectors are known again."""
+    return [record and record[mark] for record, mark in ((lineage["base"], "sha256"), (lineage["vectors"], "manifest"))]
 
 
 def _report(folder: Path, material: Material, start: Start, window: int, shown_as: Path) -> None:
@@ -291,9 +302,9 @@ def _train(wish: Wish, material: Material, metric: str, began: float) -> Classif
     out = wish.out
     recipe = taken_up(out, ClassifyRecipe, wish.chosen, wish.minutes)
     refuse_other_base(out, wish.base, metric)
+    refuse_other_data(out, material.fingerprint)
     if (result := finished(out, ClassifyResult)) is not None:
         return result
-    refuse_other_data(out, material.fingerprint)
     target = devices.pick(wish.device)
     tokenizer = Tokenizer.load(out / "tokenizer.json")
     start = _start(wish, material) if wish.base is not None else Start(tokenizer, shape_of(recipe), {}, vectors=_vectors(wish))

@@ -39,18 +39,20 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
     from zhixing.tasks.classify.recipe import ClassifyRecipe
     from zhixing.verbs.finetune.wordings import reworded
 
-    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     first = int(gather(None, wish.chosen).get("train.seed", 1))
     if (wish.out / MANIFEST).is_file() and not (wish.out / SUMMARY).is_file():
         raise ArtifactError(wish.out, "was begun without --seeds; choose another --out")
     _refuse_strangers(wish.out, f"seed-{first}")
+    wish = _as_begun(wish, wish.out / f"seed-{first}")
+    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     material = materials(wish)
     with sole_user(wish.out):
         (material,) = reworded([material], draft.objective.augment, wish.out, wish.device)
         results = []
         for seed in range(first, first + count):
             say(f"seed {seed}")
-            results.append(run(replace(wish, out=wish.out / f"seed-{seed}", chosen={**wish.chosen, "train.seed": seed}), material))
+            place = replace(wish, out=wish.out / f"seed-{seed}", chosen={**wish.chosen, "train.seed": seed})
+            results.append(run(place, material, Path(results[0].run) if results else None))
         metric = read_json(wish.out / f"seed-{first}" / "lineage.json")["metric"]
         kept = [_average(wish, material, results, f"average-{first}-{first + count - 1}"), *results] if wish.base is not None else results
         best = kept[_best(kept, metric)]
@@ -86,6 +88,15 @@ def _refuse_strangers(out: Path, first: str) -> None:
     ours = any((out / name).is_file() for name in (MANIFEST, NOTE, f"{first}/{MANIFEST}"))
     if not ours and not (out.is_dir() and all(p.name.startswith(".") for p in out.iterdir())):  # of what a kill leaves, there is the lock
         refuse_existing(out)
+
+
+def _as_begun(wish: Wish, first: Path) -> Wish:
+    """The wish with the settings and minutes of the first run, where that is begun: left out now, they still are those of all runs."""
+    if not is_begun(first):
+        return wish
+    before = read_json(first / "lineage.json")
+    chosen = {name: value for name, value in before["settings"].items() if name != "train.seed"}
+    return replace(wish, minutes=before["minutes"] if wish.minutes is None else wish.minutes, chosen={**chosen, **wish.chosen})
 
 
 def _average(wish: Wish, material: Material, results: Sequence[ClassifyResult], name: str) -> ClassifyResult:
@@ -178,6 +189,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     if (wish.out / MANIFEST).is_file():
         open_folder(wish.out, "crossval", verify=False)
     _refuse_strangers(wish.out, "fold-1")
+    wish = _as_begun(wish, wish.out / "fold-1")
     draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
     splits = deal(wish.data, None, count, draft.data, draft.clean, wish.columns)
     refuse_another_script([part.material for part in splits.parts], draft.objective.augment)
@@ -189,7 +201,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
         for number, (part, material) in enumerate(zip(splits.parts, shared, strict=True), start=1):
             say(f"fold {number} of {count}")
             place = replace(wish, out=wish.out / f"fold-{number}")
-            results.append(run(place, material))
+            results.append(run(place, material, Path(results[0].run) if results else None))
             pairs = [e.pair or "" for e in part.test] if part.material.paired else None
             outputs[part.places] = open_classifier(place.out, wish.device).outputs([e.text for e in part.test], pairs)
         wanted = gold(splits.tested, targets)
@@ -208,7 +220,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
                 "alone": None,  # of validation texts, and these figures are of the tested ones
             }
         )
+        (wish.out / MANIFEST).unlink(missing_ok=True)  # it is of the result before this one
         write_json(wish.out / "result.json", summary.model_dump())
-        if not (wish.out / MANIFEST).is_file():
-            seal(wish.out, "crossval")
+        seal(wish.out, "crossval")
     return summary

@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -158,6 +159,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     _refuse_changes(wish, lineage)
     if (result := finished(out, TranslateResult)) is not None:
         return result
+    wish = replace(wish, minutes=lineage["minutes"], chosen=lineage["settings"])  # they decide what models make, too
     device = devices.pick(wish.device)
     words = Tokenizer.load(out / SOURCE_TOKENIZER), Tokenizer.load(out / TARGET_TOKENIZER)
     marks = Marks.model_validate(read_json(out / FILE))
@@ -176,20 +178,33 @@ def _train(wish: Wish, began: float) -> TranslateResult:
 
 def _refuse_changes(wish: Wish, lineage: Mapping[str, Any]) -> None:
     """Raise `ArtifactError` unless this call asks for what a run was begun with."""
-    begun = list(lineage.get("base") or {})
-    given = [role for role, path in vars(wish.bases).items() if path is not None] or begun  # after a checkpoint it is of no more use
-    now = {**sources(wish), **asked(wish), "languages": list(wish.languages), "size": wish.size, "base": given}
-    before = {**now, **lineage["data"], **lineage.get("made", {}), "languages": lineage["languages"], "base": begun}
-    before["size"] = lineage.get("size", wish.size)
-    for name, value in now.items():
-        if (was := before[name]) != value:
-            flag = _FLAGS.get(name, f"--{name}")
+    begun = {role: record["path"] for role, record in (lineage["base"] or {}).items()}
+    given = {role for role, path in vars(wish.bases).items() if path is not None} or begun.keys()  # a checkpoint needs none
+    bases = {role: begun.get(role, "given") if role in given else None for role in vars(wish.bases)}
+    now = _by_flag({**sources(wish), **asked(wish), "size": wish.size}, wish.languages, bases)
+    before = _by_flag({**lineage["data"], **lineage["made"], "size": lineage["size"]}, lineage["languages"], begun)
+    for flag, value in now.items():
+        if (was := before[flag]) != value:
             said = ", ".join(map(str, was)) if isinstance(was, list) else was
             raise ArtifactError(wish.out, f"was begun with {flag} {said or 'left out'}; give the same, or choose another --out")
 
 
-_FLAGS = {"names": "--data", "targets": "--target", "languages": "languages", "columns": "columns"}
-"""What is asked for under another name."""
+def _by_flag(record: Mapping[str, Any], languages: Sequence[str], bases: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a run is begun with, by the flags that say so."""
+    spoken = zip(("--source-language", "--target-language"), languages, strict=True)
+    roles = {"--base": "whole", "--base-encoder": "encoder", "--base-decoder": "decoder"}
+    return {
+        "--data": record["names"],
+        "--target": record["targets"],
+        "--valid": record["valid"],
+        **dict(zip(_COLUMNS, record["columns"], strict=True)),
+        **{f"--{name}": record[name] for name in ("monolingual", "reverse", "teacher", "size")},
+        **dict(spoken),
+        **{flag: bases.get(role) for flag, role in roles.items()},
+    }
+
+
+_COLUMNS = ("--source-column", "--target-column", "--domain-column", "--source-language-column", "--target-language-column")
 
 
 def _sized(parameters: int | None) -> str:

@@ -272,9 +272,14 @@ def asked(wish: Wish) -> dict[str, Any]:
 
 
 def _refuse_stranger(translator: Translator, name: str, path: Path, languages: tuple[str, str]) -> None:
-    """Raise `SettingError` unless a model translates between these languages."""
-    known = translator.task.source_language, translator.task.target_language
-    if known != languages and languages[1] not in (translator.marks.to_marks | translator.marks.target_marks):
+    """Raise `SettingError` unless a model translates between these languages.
+
+    One that writes several says which it reads by its marks, or, where it has none for sources, by writing the one that it usually reads.
+    """
+    known, marks = (translator.task.source_language, translator.task.target_language), translator.marks
+    writes = {known[1], *marks.to_marks, *marks.target_marks}
+    reads = languages[0] in {known[0], *marks.source_marks} or (not marks.source_marks and known[0] in writes)
+    if not reads or languages[1] not in writes:
         what = f"{path} translates from {known[0]} to {known[1]}, and one from {languages[0]} to {languages[1]} is needed"
         raise SettingError(name, what)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zhixing.console import say, warn
+from zhixing.errors import ArtifactError
 from zhixing.files import MANIFEST, new_folder, open_folder, read_json, write_json
 from zhixing.verbs.finetune.translate_setup import Wish, read_pairs
 
@@ -72,10 +73,9 @@ def _back(wish: Wish, recipe: TranslateRecipe, usual: float) -> tuple[list[Pair]
     """Pairs of the monolingual sentences and what the reverse model writes for them."""
     from zhixing.corpus.pairs import Pair
     from zhixing.tasks.translation import synthetic
-    from zhixing.tasks.translation.artifact import Translator
 
     run = wish.reverse or _reverse(wish, recipe)
-    translator = Translator.open(run, wish.device).speaking(wish.languages[0])
+    translator = _opened(wish, "reverse", run).speaking(wish.languages[0])
     texts = [json.loads(line) for line in (wish.out / "monolingual.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     settings = recipe.back
     write = (
@@ -123,10 +123,9 @@ def _reverse(wish: Wish, recipe: TranslateRecipe) -> Path:
 def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual: float) -> tuple[list[Pair], dict[str, Any]]:
     """The pairs with the teacher's targets in place of their own, where it has come to them and its own have no fault."""
     from zhixing.tasks.translation import synthetic
-    from zhixing.tasks.translation.artifact import Translator
 
     assert wish.teacher is not None
-    teacher = Translator.open(wish.teacher, wish.device)
+    teacher = _opened(wish, "teacher", wish.teacher)
     groups: dict[tuple[str, str], list[int]] = {}
     for number, pair in enumerate(pairs):
         domain = pair.domain if pair.domain in teacher.marks.domain_marks else None
@@ -151,6 +150,16 @@ def _distilled(wish: Wish, recipe: TranslateRecipe, pairs: Sequence[Pair], usual
         "targets": len(taught),
         "kept_as_they_were": len(pairs) - len(taught),
     }
+
+
+def _opened(wish: Wish, name: str, path: Path) -> Translator:
+    """A model that makes pairs. Raises `ArtifactError` unless it is the one that the run was begun with."""
+    from zhixing.tasks.translation.artifact import Translator
+
+    translator, begun = Translator.open(path, wish.device), read_json(wish.out / "lineage.json")["models"].get(name)
+    if begun is not None and begun != translator.fingerprint:
+        raise ArtifactError(wish.out, f"was begun with --{name} {path} as it was then; give that, or choose another --out")
+    return translator
 
 
 def _size(translator: Translator) -> int | None:
