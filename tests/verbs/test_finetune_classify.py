@@ -486,6 +486,28 @@ def test_pairs_are_read_from_files_as_in_training(tmp_path):
     assert [row["label"] for row in said] == [*expected[:3], None, None] and found.problems == 2
     assert said[3]["problem"] == "the second text is missing (null or NaN)"
     assert said[4]["problem"].startswith("the text stands in a line that ")
+    # A label is none of the texts: not the first of three columns without names, nor the other one beside --pair-column.
+    table(tmp_path / "three.tsv", [("x", a, b) for a, b in pairs])
+    with pytest.raises(InputError, match="its columns are numbered 0 to 2: say which hold the two texts"):
+        zx.predict(tmp_path / "run", in_=tmp_path / "three.tsv")
+    found = zx.predict(tmp_path / "run", in_=tmp_path / "three.tsv", text_column="1", pair_column="2").predictions
+    assert [row["label"] for row in found] == expected
+    table(tmp_path / "other.tsv", [("label", "first", "second"), *(("a label that is long", a, b) for a, b in pairs)])
+    found = zx.predict(tmp_path / "run", in_=tmp_path / "other.tsv", pair_column="second").predictions
+    assert [row["label"] for row in found] == expected
+
+
+def test_a_text_file_with_columns_is_a_table_where_columns_are_asked_for(trained, tmp_path, capsys):
+    """Training reads a .txt with tabs as a table; `predict` does so as soon as a column is named, and else says what it takes a line for."""
+    table(tmp_path / "x.txt", [("pos", "a wonderful film"), ("neg", "an awful film")])
+    texts = lambda **how: [one["label"] for one in zx.predict(trained[0], in_=tmp_path / "x.txt", **how).predictions]  # noqa: E731
+    assert texts(text_column="1") == [p.label for p in zx.Predictor.open(trained[0])(["a wonderful film", "an awful film"])]
+    assert "each line is taken as one text" not in capsys.readouterr().err
+    assert texts() == [p.label for p in zx.Predictor.open(trained[0])(["pos\ta wonderful film", "neg\tan awful film"])]
+    assert "x.txt: each line is taken as one text, tabs and all" in capsys.readouterr().err
+    (tmp_path / "plain.txt").write_text("one text\nanother\n")
+    with pytest.raises(InputError, match="has neither a tab nor __label__, so that there are no columns"):
+        zx.predict(trained[0], in_=tmp_path / "plain.txt", text_column="0")
 
 
 def test_what_a_classifier_is_not_for(trained, tmp_path):

@@ -229,19 +229,20 @@ def _file(
 
 def _texts(source: Path, text_column: str | None, pair_column: str | None, paired: bool) -> Iterator[Text | Bad]:
     """The texts of a file, or why a row gives none: each row yields something, so that lines in and lines out go together."""
-    from zhixing.console import say
+    from zhixing.console import say, warn
     from zhixing.corpus.document import Dropped
     from zhixing.corpus.labelled import columns
     from zhixing.corpus.labelled.examples import Bad
     from zhixing.corpus.labelled.records import Record, records
     from zhixing.corpus.sources import Source
 
-    form, rows = records(Source(source, named=True), labelled=False)
+    form, rows = records(Source(source, named=True), columns=paired or text_column is not None or pair_column is not None)
     if form == "lines":
-        if paired:
-            raise InputError(source, "has one text a line, and this model wants pairs: give csv, tsv or jsonl with two columns")
-        for row in rows:
-            yield Bad(f"stands in a line that {row.reason}") if isinstance(row, Dropped) else str(row.cells[0])  # type: ignore[index]
+        for number, row in enumerate(rows, start=1):
+            text = row.reason if isinstance(row, Dropped) else str(row.cells[0])  # type: ignore[index]
+            if number == 1 and "\t" in text:
+                warn(f"{source}: each line is taken as one text, tabs and all; to read it as a table, name the column with --text-column")
+            yield Bad(f"stands in a line that {text}") if isinstance(row, Dropped) else text
         return
     wanted = columns.Wanted(text_column, pair=pair_column, labelled=False, paired=paired)
     start = list(islice(rows, columns.LOOKED_AT))

@@ -173,13 +173,15 @@ def _choose(
                 said.append(f"texts are pairs, of {names[text]} and {names[pair]}")
                 break
     if wanted.paired and pair is None:
-        text, pair = _both(source, names, text, named)
+        text, pair = _both(source, names, text)
     if named:
         if text is None:
             text = next((plain.index(n) for n in TEXTS if n in plain and plain.index(n) not in (label, pair)), None)
         if label is None and wanted.labelled:
             label = next((plain.index(n) for n in LABELS if n in plain and plain.index(n) not in (text, pair)), None)
     left = [i for i in range(len(names)) if i not in (text, label, pair) and any(str(row[i] or "") for row in rows if i < len(row))]
+    if named and not wanted.labelled:  # what has a label's name is none of the texts
+        left = [i for i in left if plain[i] not in LABELS] or left
     looks = {i: _Looks([_shown(row[i]) for row in rows if i < len(row)]) for i in left}
     if text is None and label is None and wanted.labelled:
         text, label = _by_their_looks(source, names, left, looks, said, named)
@@ -194,11 +196,11 @@ def _choose(
     return text, label, pair, said
 
 
-def _both(source: str, names: list[str], text: int | None, named: bool) -> tuple[int, int]:
-    """The columns of the two texts of a pair, of which no name tells; the first two, unless that is a guess."""
+def _both(source: str, names: list[str], text: int | None) -> tuple[int, int]:
+    """The columns of the two texts of a pair, of which no name tells: of more than two, which is a label is a guess."""
     if len(names) < 2:
         raise InputError(source, f"has {_count(len(names))}, and a pair of texts need 2")
-    if len(names) > 2 and (named or text):
+    if len(names) > 2:
         raise InputError(source, f"its columns are {_list(names)}: say which hold the two texts with --text-column and --pair-column")
     return (1, 0) if text else (0, 1)
 

@@ -194,7 +194,7 @@ def _take(place: tuple[Source, str | None, bool], wanted: Wanted, settings: Labe
     """The rows of a file with its columns; a file in a folder of classes is one text, a text file of a class has one a line."""
     source, meant, whole = place
     if meant is not None:
-        _, items = records(source, settings.encoding, labelled=False)
+        _, items = records(source, settings.encoding, columns=False)
         entries = list(items)
         found.dropped += (entry for entry in entries if isinstance(entry, Dropped))
         lines = [(entry.line, str(entry.cells[0])) for entry in entries if isinstance(entry, Record) and isinstance(entry.cells, list)]

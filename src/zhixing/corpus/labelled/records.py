@@ -55,22 +55,22 @@ class Record:
         return "\t".join(map(str, values))[:200]
 
 
-def records(source: Source, encoding: str | None = None, *, labelled: bool = True) -> tuple[Form, Iterator[Record | Dropped]]:
-    """What a file holds, and its rows. `labelled`: lines of a text file hold text and label; else each is a text.
+def records(source: Source, encoding: str | None = None, *, columns: bool = True) -> tuple[Form, Iterator[Record | Dropped]]:
+    """What a file holds, and its rows. `columns`: lines of a text file hold several cells, text and label say; else each is a text.
 
     Raises `InputError`, now or later, when the file cannot be read, is no text, or mixes encodings.
     """
-    form = _form(source, encoding, labelled)
+    form = _form(source, encoding, columns)
     return form, _guarded(source, _rows(source, form, encoding))
 
 
-def _form(source: Source, encoding: str | None, labelled: bool) -> Form:
+def _form(source: Source, encoding: str | None, columns: bool) -> Form:
     """What a file holds."""
     held, _, _ = kind(source.path.name)
     if held in ("csv", "tsv", "jsonl", "json", "parquet"):
         return cast(Form, held)
     if str(source.path) == STDIN:
-        return "tsv" if labelled else "lines"
+        return "tsv" if columns else "lines"
     with _opened(source) as content:
         if (found := recognised(content.start)) == "parquet":
             return "parquet"
@@ -80,7 +80,7 @@ def _form(source: Source, encoding: str | None, labelled: bool) -> Form:
             )
         start = next(decode(cast(Any, io.BytesIO(content.start)), source.name, encoding), "")
     first = next((line for line in start.split("\n") if line.strip()), "")
-    if not labelled:
+    if not columns:
         return "lines"
     if first.startswith(MARK):
         return "fasttext"
@@ -91,7 +91,7 @@ def _form(source: Source, encoding: str | None, labelled: bool) -> Form:
     if not first:
         raise InputError(source.name, "is empty")
     raise InputError(
-        f"{source.name}:1", f"has neither a tab nor {MARK}, so that no label can be told from the text; give a csv, tsv or jsonl file"
+        f"{source.name}:1", f"has neither a tab nor {MARK}, so that there are no columns to be told apart; give a csv, tsv or jsonl file"
     )
 
 
@@ -143,7 +143,7 @@ def _sound(source: str, numbered: Iterator[tuple[int, str | None, str]], aside: 
     """Lines, with those set aside that are too long or not in the file's encoding."""
     for number, line, start in numbered:
         if line is None:
-            aside.append(Dropped(source, number, "read", f"its line is longer than {LONGEST} characters", start))
+            aside.append(Dropped(source, number, "read", f"is longer than {LONGEST} characters", start))
         elif broken(line):
             aside.append(Dropped(source, number, "read", "holds bytes that are not in the file's encoding", start))
         elif "\0" in line:

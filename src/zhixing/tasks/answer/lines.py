@@ -84,7 +84,7 @@ def _rows(source: Path, alone: bool) -> Iterator[Raw | Dropped]:
     if not alone or str(source) == STDIN or kind(source.name)[0] in ("json", "jsonl"):
         yield from raw_questions(source)
         return
-    form, rows = records(Source(source, named=True), labelled=False)
+    form, rows = records(Source(source, named=True), columns=False)
     if form != "lines":
         raise InputError(source, f"is a {form} file; questions are read from text files, one a line, JSON lines, and JSON")
     for number, row in enumerate(rows, start=1):
