@@ -498,7 +498,7 @@ def test_pairs_are_read_from_files_as_in_training(tmp_path):
 
 
 def test_a_text_file_with_columns_is_a_table_where_columns_are_asked_for(trained, tmp_path, capsys):
-    """Training reads a .txt with tabs as a table; `predict` does so as soon as a column is named, and else says what it takes a line for."""
+    """Training reads a .txt with tabs as a table; `predict` does so once a column is named, and else says what it takes a line for."""
     table(tmp_path / "x.txt", [("pos", "a wonderful film"), ("neg", "an awful film")])
     texts = lambda **how: [one["label"] for one in zx.predict(trained[0], in_=tmp_path / "x.txt", **how).predictions]  # noqa: E731
     assert texts(text_column="1") == [p.label for p in zx.Predictor.open(trained[0])(["a wonderful film", "an awful film"])]

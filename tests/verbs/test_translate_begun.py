@@ -205,7 +205,9 @@ def test_domains_and_languages_are_told_apart(place):
     assert score.low <= score.value <= score.high and "domain:plain|of:12" in score.signature
     shown = (run / "eval/test/report.html").read_text(encoding="utf-8")
     assert "<td>plain</td>" in shown and "<td>back</td>" in shown and "cannot be shown" not in shown
-    worst = json.loads((run / "eval/test/examples.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    examples = [json.loads(line) for line in (run / "eval/test/examples.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines, worst = test.read_text(encoding="utf-8").split("\n"), examples[0]
+    assert all(lines[one["line"] - 1].split("\t")[:2] == [one["source"], one["reference"]] for one in examples)  # as an editor counts them
     assert re.search(rf"<td class=n>{worst['line']}</td>.*{re.escape(worst['source'])}.*{re.escape(worst['reference'])}", shown, re.DOTALL)
     assert shown.count('lang="en"') == shown.count('lang="zh"') > 10
     assert "chrF" in (run / "eval/valid/report.html").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """Translating in other manners than by search alone: what must appear does, draws follow their seed, words are aligned."""
 
 import json
+import math
 import random
 
 import pytest
@@ -111,6 +112,8 @@ def test_what_does_not_go_together_is_said(run, tmp_path):
         ({"mbr": -1}, "setting mbr: must be at least 0"),
         ({"mbr": 2, "best": 3}, "fewer than the 3"),
         ({"sample": True, "temperature": 0.0}, "setting temperature"),
+        ({"sample": True, "temperature": math.inf}, "setting temperature"),
+        ({"sample": True, "temperature": math.nan}, "setting temperature"),
     ):
         with pytest.raises(SettingError, match=said):
             zx.translate(run, text=["red"], **more)

@@ -153,7 +153,7 @@ def measured(
         by_length=by_length(metrics, rows, sources),
         by_domain={domain: {metric: Score(**entry) for metric, entry in scores.items()} for domain, scores in domains.items()},
     )
-    return result, (_example(n, sources, references, said, metrics, rows) for n in translation.worst_first(metrics, rows))
+    return result, (_example(pairs[n], said[n], metrics, rows[n]) for n in translation.worst_first(metrics, rows))
 
 
 def _translated(translator: Translator, pairs: Sequence[Pair], to: str) -> list[str]:
@@ -196,14 +196,13 @@ def by_length(metrics: Sequence[Columns], rows: Rows, sources: Sequence[str]) ->
     return found
 
 
-def _example(
-    number: int, sources: Sequence[str], references: Sequence[str], said: Sequence[str], metrics: Sequence[Columns], rows: Rows
-) -> dict[str, Any]:
-    scores = {metric.name: float(metric.score(rows[number])) for metric in metrics}
+def _example(pair: Pair, said: str, metrics: Sequence[Columns], row: Any) -> dict[str, Any]:
+    scores = {metric.name: float(metric.score(row)) for metric in metrics}
     return {
-        "line": number + 1,
-        "source": sources[number],
-        "translation": said[number],
-        "reference": references[number],
+        "file": pair.file,
+        "line": pair.line,
+        "source": pair.source,
+        "translation": said,
+        "reference": pair.target,
         "scores": {name: round(value, 4) for name, value in scores.items() if np.isfinite(value)},
     }

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,8 +93,8 @@ def translate(
     for name, number, least in (("beams", beams, 1), ("best", best, 1), ("mbr", mbr, 0), ("seed", seed, 0)):
         if number is not None and number < least:
             raise SettingError(name, f"must be at least {least}")
-    if not temperature > 0:
-        raise SettingError("temperature", "must be greater than 0; leave out --sample to search")
+    if not 0 < temperature < math.inf:
+        raise SettingError("temperature", "must be a number greater than 0; leave out --sample to search")
 
     from zhixing.decode.sample import SampleSettings
     from zhixing.tasks.translation.artifact import Translator

@@ -17,8 +17,8 @@ ZH = ["你好，世界。", "你好吗？", "我喜欢茶。\x0c真的。", "晚
 PAIRS = list(zip(EN, ZH, strict=True))
 
 
-def sides(names, **columns) -> list[tuple[str, str]]:
-    return [(p.source, p.target) for p in read([str(n) for n in names], ("en", "zh"), **columns) if isinstance(p, Pair)]
+def sides(names, languages=("en", "zh"), **columns) -> list[tuple[str, str]]:
+    return [(p.source, p.target) for p in read([str(n) for n in names], languages, **columns) if isinstance(p, Pair)]
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -32,6 +32,10 @@ def test_tables(tmp_path):
     assert sides([write(tmp_path / "b.tsv", body.replace("\n", "\r\n") + "\r\n")]) == PAIRS
     assert sides([write(tmp_path / "c.tsv", "zh\ten\n" + "\n".join(f"{b}\t{a}" for a, b in PAIRS))]) == PAIRS
     assert sides([write(tmp_path / "d.tsv", "id\tsrc\ttgt\n" + "\n".join(f"7\t{a}\t{b}" for a, b in PAIRS))]) == PAIRS
+    for spelled in ("zh-CN\teng_Latn", "cmn\teng", "id\tzho_Hans\ten"):
+        rows = "\n".join("\t".join([*["7"] * (spelled.count("\t") - 1), b, a]) for a, b in PAIRS)
+        assert sides([write(tmp_path / "l.tsv", f"{spelled}\n{rows}")]) == PAIRS, spelled
+    assert sides([write(tmp_path / "l.tsv", "zh\tzh_TW\ten\n" + "\n".join(f"{b}\tx\t{a}" for a, b in PAIRS))]) == PAIRS
     assert sides([write(tmp_path / "e.csv", '"a ""b"", c",你\n"d",好\n')]) == [('a "b", c', "你"), ("d", "好")]
     path = tmp_path / "f.tsv.gz"
     path.write_bytes(gzip.compress(body.encode("gb18030")))
@@ -46,6 +50,7 @@ def test_objects_and_parquet(tmp_path):
             [{"source": a, "target": b} for a, b in PAIRS],
             [{"en": a, "zh": b} for a, b in PAIRS],
             [{"translation": {"zh": b, "en": a}} for a, b in PAIRS],
+            [{"translation": {"zho_Hans": b, "eng_Latn": a}} for a, b in PAIRS],
         )
     ):
         assert sides([write(tmp_path / f"{number}.jsonl", "\n".join(map(json.dumps, made)))]) == PAIRS
@@ -88,6 +93,9 @@ def test_tmx(tmp_path):
     assert sides([path]) == [(a, b.replace("\x0c", "")) for a, b in PAIRS]
     [aside] = [item for item in read([str(path)], ("en", "zh")) if isinstance(item, Dropped)]
     assert aside.line == 5 and "no text in zh, only in en, fr" in aside.reason
+    nllb = write(tmp_path / "n.tmx", path.read_text(encoding="utf-8").replace("EN-US", "eng_Latn").replace("zh-CN", "zho-Hans-CN"))
+    assert sides([nllb]) == sides([path])
+    assert sides([path], ("eng_Latn", "zho_Hans")) == sides([path])
     with pytest.raises(InputError, match=r"b\.tmx:1: is not valid XML"):
         sides([write(tmp_path / "b.tmx", "<tmx><body><tu>")])
 

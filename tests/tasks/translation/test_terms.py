@@ -38,6 +38,8 @@ def test_terms_are_words_and_longer_ones_come_first():
     ]  # fmt: skip
     assert [one.text for one in terms.of("networks, network, network")] == ["网络"]
     assert terms.of("MAIN Windows 112") == [Required("112", True)]
+    for text in ("ISTANBUL", "İstanbul", "ıstanbul", "istanbul"):  # all of which `re.IGNORECASE` takes for one
+        assert [one.text for one in Terms({"istanbul": "伊斯坦布尔"}).of(f"to {text}")] == ["伊斯坦布尔"], text
 
 
 def test_each_thing_required_has_a_place_of_its_own():

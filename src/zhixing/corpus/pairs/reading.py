@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zhixing.corpus import fetch, tables
+from zhixing.corpus.codes import spelled
 from zhixing.corpus.document import Dropped
 from zhixing.corpus.encoding import BROKEN, broken, decode, lines
 from zhixing.corpus.pairs.pair import Pair, TagColumns, known
@@ -196,8 +197,7 @@ def _columns(
     found: list[int | None] = []
     header = False
     for language, usual, asked in zip(languages, (SOURCES, TARGETS), wanted, strict=True):
-        short = re.split("[-_]", language.lower())[0]
-        candidates = [str(asked).strip().lower()] if asked is not None else [language.lower(), short, *usual]
+        candidates = [str(asked).strip().lower()] if asked is not None else [spelled(language, known) or language.lower(), *usual]
         place = next((known.index(name) for name in candidates if name in known), None)
         header = header or place is not None
         if place is None and asked is not None:
@@ -289,7 +289,7 @@ def _objects(name: str, languages: tuple[str, str], wanted: tuple[str | int | No
             continue
         sides = []
         for language, usual, asked in zip(languages, (SOURCES, TARGETS), wanted, strict=True):
-            fields = [str(asked)] if asked is not None else list(dict.fromkeys([language, re.split("[-_]", language)[0], *usual]))
+            fields = [str(asked)] if asked is not None else [spelled(language, map(str, record)) or language, *usual]
             field = next((field for field in fields if field in record), None)
             if field is None:
                 raise InputError(
@@ -330,7 +330,7 @@ def _parquet(name: str, languages: tuple[str, str], wanted: tuple[str | int | No
 
 def _tmx(name: str, languages: tuple[str, str]) -> Iterator[Item]:
     """Translation Memory eXchange 1.4: <tu> units with a <tuv xml:lang> for each language, its text in <seg>."""
-    spelled = "{http://www.w3.org/XML/1998/namespace}lang"
+    attribute = "{http://www.w3.org/XML/1998/namespace}lang"
     number = 0
     try:
         with opened(Path(name), len) as raw:
@@ -347,7 +347,7 @@ def _tmx(name: str, languages: tuple[str, str]) -> Iterator[Item]:
                 texts = {}
                 for variant in element.iter("tuv"):
                     segment = variant.find("seg")
-                    code = (variant.get(spelled) or variant.get("lang") or "").lower()
+                    code = (variant.get(attribute) or variant.get("lang") or "").lower()
                     if segment is not None:
                         texts[code] = "".join(_spoken(segment))
                 sides = [_variant(texts, language) for language in languages]
@@ -386,10 +386,7 @@ def _spoken(segment: ElementTree.Element) -> Iterator[str]:
 
 def _variant(texts: dict[str, str], language: str) -> str | None:
     """The text in a language: in the very one, else in a variety of it (`zh-cn` for `zh`), else in what it is a variety of."""
-    wanted = language.lower().replace("_", "-")
-    short = wanted.split("-")[0]
-    found = {code.replace("_", "-"): text for code, text in texts.items()}
-    return found.get(wanted) or next((text for code, text in found.items() if code.split("-")[0] == short), None)
+    return texts.get(spelled(language, texts) or "")
 
 
 def _catalogue(path: Path, suffix: str) -> Iterator[Item]:

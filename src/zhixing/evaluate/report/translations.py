@@ -61,9 +61,10 @@ def _by_domain(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
 def _worst(folder: Path) -> str:
     examples = list(read_lines(folder, EXAMPLES, _SHOWN))
     names = [name for name in ("chrf", "meteor", "bleu") if examples and name in examples[0]["scores"]][:1]  # by which they are sorted
+    several = len({row["file"] for row in examples}) > 1
     rows = [
         [
-            row["line"],
+            f"{Path(row['file']).name}:{row['line']}" if several else row["line"],
             *(row["scores"][name] for name in names),
             *(wide(row[side] or "–") for side in ("source", "translation", "reference")),
         ]

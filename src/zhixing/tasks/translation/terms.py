@@ -60,8 +60,8 @@ class Terms:
         """What the translation of a source must contain, in the order of the source."""
         found: list[tuple[int, int, Required]] = []
         free = bytearray(b"\x01" * len(source))
-        folded = source.casefold()
-        for term in sorted((term for term in self.glossary if term.casefold() in folded), key=len, reverse=True):
+        folded = _folded(source)
+        for term in sorted((term for term in self.glossary if _folded(term) in folded), key=len, reverse=True):
             flags = re.IGNORECASE if term == term.lower() else re.NOFLAG
             seen = False
             for match in re.finditer(_bounded(term), source, flags):
@@ -78,6 +78,11 @@ class Terms:
                     free[match.start() : match.end()] = bytes(len(match[0]))
                     found.append((*match.span(), Required(match[0], True)))
         return [required for *_, required in sorted(found, key=lambda one: one[:2])]
+
+
+def _folded(text: str) -> str:
+    """A text in which case is no more told apart than by `re.IGNORECASE`, to which the Turkish letters are an i."""
+    return text.translate({0x130: "i", 0x131: "i"}).casefold()
 
 
 def _bounded(term: str) -> str:
