@@ -48,7 +48,7 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
     material = materials(wish)
     with sole_user(wish.out):
         (material,) = reworded([material], draft.objective.augment, wish.out, wish.device)
-        results = []
+        results: list[ClassifyResult] = []
         for seed in range(first, first + count):
             say(f"seed {seed}")
             place = replace(wish, out=wish.out / f"seed-{seed}", chosen={**wish.chosen, "train.seed": seed})
@@ -195,7 +195,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     refuse_another_script([part.material for part in splits.parts], draft.objective.augment)
     targets, texts = splits.targets, len(splits.tested)
     outputs = np.zeros((texts, targets.classes))
-    results = []
+    results: list[ClassifyResult] = []
     with sole_user(wish.out):
         shared = reworded([part.material for part in splits.parts], draft.objective.augment, wish.out, wish.device)
         for number, (part, material) in enumerate(zip(splits.parts, shared, strict=True), start=1):
