@@ -116,6 +116,27 @@ def test_a_run_hears_both(run):
     assert zx.evaluate(place / "run", data=[str(place / "t.tsv")]).metrics["accuracy"].value == 1
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_validation_texts_are_counted_in_the_end_unless_they_were_given(given, tmp_path):
+    """Its weight chosen, the machine is scikit-learn's of all texts of the data; of --valid nothing is learnt."""
+    texts = [f"{e.text} {n} {word}" for n in range(4) for e in ENGLISH for word in ("good", "grand")]
+    labels = [e.label for _ in range(4) for e in ENGLISH for _ in range(2)]
+    for name, some in (("train.tsv", slice(None)), ("valid.tsv", slice(0, 9))):
+        rows = zip(texts[some], labels[some], strict=True)
+        (tmp_path / name).write_text("".join(f"{'v' * (name[0] == 'v')}{a}\t{b}\n" for a, b in rows), encoding="utf-8")
+    how = {"valid": [str(tmp_path / "valid.tsv")]} if given else {}
+    settings = {**SMALL, "objective.ngrams": True}
+    result = zx.finetune.classify(data=[str(tmp_path / "train.tsv")], out=tmp_path / "run", settings=settings, **how)
+    assert result.train_texts + (0 if given else result.valid_texts) == len(texts)
+    found = open_classifier(tmp_path / "run", "cpu").ngrams.margins(texts)
+    counter = Counter(False)
+    rows = counter.fit(texts)
+    plain = [LinearSVC(C=c, random_state=1, max_iter=10_000).fit(rows, labels).decision_function(rows) for c in STRENGTHS]
+    assert any(np.allclose(found, one, atol=1e-4) for one in plain)
+    told = zx.evaluate(tmp_path / "run", data=[str(tmp_path / "train.tsv")])
+    assert told.in_training == len(texts)
+
+
 def test_what_has_changed_is_not_let_through(run, tmp_path):
     import shutil
 

@@ -5,6 +5,7 @@ machine, or of numbers ridge regression                                         
 
 A voice: to the network's logits [C] are added `weight` times the machine's margins [C]. The weight, and the machine's strength of
 regularisation with it, are those of the least log loss on the validation texts      (stacked generalisation, Wolpert 1992)
+Then the machine is fitted once more, to the validation texts, too, where they were set apart from the data: it needs them no longer.
 
 A network of few texts and n-grams err on different texts: where names or set phrases decide, both together are better than either.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,8 @@ class NGrams:
     constant: Floats
     """[C]"""
     weight: float
+    strength: float | None = None
+    """The machine's C; None of one that is read from a folder."""
 
     def margins(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Floats:
         """How far each class is from being refused [N, C]."""
@@ -174,9 +177,18 @@ def fit(
         matrix, constant = _plain(machine(kind, strength, seed, rows, gold), logits.shape[1], rows.shape[1])
         weight, loss = stacked(logits, looked @ matrix.T + constant, wanted)
         if best is None or loss < best[0]:
-            best = loss, NGrams(counter, matrix, constant, weight)
+            best = loss, NGrams(counter, matrix, constant, weight, strength)
     assert best is not None
     return best[1]
+
+
+def refitted(found: NGrams, examples: Sequence[Example], gold: NDArray[Any], kind: Kind, seed: int) -> NGrams:
+    """A machine of the same strength and weight, fitted to other texts."""
+    assert found.strength is not None
+    counter = Counter(found.counter.chinese, 2 if len(examples) >= ENOUGH else 1)
+    rows = counter.fit(texts_of(examples))
+    matrix, constant = _plain(machine(kind, found.strength, seed, rows, gold), len(found.constant), rows.shape[1])
+    return replace(found, counter=counter, matrix=matrix, constant=constant)
 
 
 def _plain(fitted: Any, classes: int, features: int) -> tuple[Floats, Floats]:

@@ -61,7 +61,7 @@ class ClassifySettings(Settings):
     augment: AugmentSettings = AugmentSettings()
     ngrams: bool = False
     """Whether a linear model of n-grams is fitted to the same texts and heard beside the network (needs the extra classify): both together
-    are better where names and set phrases decide."""
+    are better where names and set phrases decide. Without --valid, validation texts are counted, too, once they have done their work."""
 
 
 class Classifier(nn.Module):

@@ -382,7 +382,7 @@ def conclude(wish: Wish, model: Classifier, material: Material, recipe: Classify
     from zhixing.evaluate.report import write_classifier_report
     from zhixing.metrics.probabilities import temperature
     from zhixing.tasks.classify import artifact
-    from zhixing.tasks.classify.ngrams import fit
+    from zhixing.tasks.classify.ngrams import fit, refitted
     from zhixing.tasks.classify.objective import inputs, logits, probabilities
     from zhixing.tokenizer.tokenizer import Tokenizer
 
@@ -402,9 +402,12 @@ def conclude(wish: Wish, model: Classifier, material: Material, recipe: Classify
         found = torch.from_numpy(network + ngrams.weight * margins).float()
     if targets.kind == "single" and int((found.argmax(1).numpy() != wanted).sum()) >= ENOUGH:
         heat = round(temperature(wanted, found.double().numpy()), 4)
-    outputs = probabilities(found, targets, heat).numpy()
+    outputs, read = probabilities(found, targets, heat).numpy(), material.train
+    if ngrams is not None and wish.valid is None:
+        read = [*material.train, *valid]
+        ngrams = refitted(ngrams, read, gold(read, targets), targets.kind, recipe.train.seed)
     task = artifact.write(
-        out, model.cpu(), tokenizer, targets, recipe, material.train, _golden(valid),
+        out, model.cpu(), tokenizer, targets, recipe, read, _golden(valid),
         temperature=heat, paired=material.paired, ngrams=ngrams,
     )  # fmt: skip
     opened = artifact.open_classifier(out, wish.device)  # it says again what it has just said, or is not let out
