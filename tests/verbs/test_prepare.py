@@ -93,10 +93,20 @@ def test_the_same_text_gives_the_same_data_wherever_it_stands(text: Path, tmp_pa
 def test_standard_input_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = "\n".join(SENTENCES).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_text("a file of this name is not meant", encoding="utf-8")
     small(["-"], tmp_path / "out")
     assert read_json(tmp_path / "out/lineage.json")["inputs"] == [
         {"path": "-", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     ]
+
+
+def test_of_standard_input_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(SENTENCES).encode())))
+    with pytest.raises(SettingError, match=r"tokenizer.vocabulary: is 5000"):
+        small(["-"], tmp_path / "out", vocabulary=5000)
+    assert "is kept" not in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_tokenizer_can_be_given(text: Path, tmp_path: Path) -> None:

@@ -102,27 +102,26 @@ def prepare(
         raise SettingError(named[0], "has no effect on a tokenizer that is given with --tokenizer; leave one of them out")
     refuse_existing(out)
 
-    from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, request, total_bytes
-    from zhixing.corpus.readers import expand
+    from zhixing.corpus.collect import collect, files_of, request, total_bytes, worth
     from zhixing.corpus.workers import refuse_number, usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
 
     refuse_number(workers)
     asked = resolve(PrepareSettings, chosen)
     path, given = _given(tokenizer)
-    sources = expand(fetch.resolve(texts))
+    sources = files_of(texts, asked)
     size = total_bytes(sources)
     wish = request(sources, asked)
     later = {name: wish["settings"].pop(name) for name in LATER} | {"given": given.fingerprint if given else None}
     manifest: dict[str, Any] = {}
-    with resumable_folder(out, "data", wish, lambda work: any(work.glob(SEGMENTS)), later=later, extra=manifest) as work:
+    with resumable_folder(out, "data", wish, lambda work: worth(work, sources), later=later, extra=manifest) as work:
         folder = work / "data"
         collected = collect(sources, work, asked, workers or usual_workers(size), ray)
         try:
             result, tokens = _fill(folder, out, texts[0], collected, asked, given, size)
         except SettingError:
-            say(f"the cleaned text is kept in {work}, and the same command with another tokenizer or split goes on from it")
+            if worth(work, sources):
+                say(f"the cleaned text is kept in {work}, and the same command with another tokenizer or split goes on from it")
             raise
         manifest |= {"tokens": tokens, "vocabulary": result.vocabulary, "fingerprint": result.fingerprint}
         _record(
