@@ -22,7 +22,7 @@ from zhixing.corpus.pipeline import CorpusSettings
 from zhixing.corpus.readers import expand
 from zhixing.corpus.segments import Cursor, Segments
 from zhixing.corpus.streams import opened
-from zhixing.errors import InputError, SettingError, ZhixingError
+from zhixing.errors import ArtifactError, InputError, SettingError, ZhixingError
 from zhixing.verbs.embed import embed
 from zhixing.verbs.prepare import prepare
 from zhixing.verbs.stats import stats
@@ -97,6 +97,15 @@ def test_gathering_goes_on_behind_the_last_whole_segment(texts, tmp_path, monkey
         before = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.arrow")}
         assert gathered(texts, folder) == whole
         assert {name: (folder / name).stat().st_mtime_ns for name in before} == before, "what was done is not done again"
+
+
+@pytest.mark.parametrize("part", ["00000.arrow", "00001.ids.npy", "00002.bands.npy"])
+def test_a_gap_among_the_segments_is_refused(part, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 20_000)
+    gathered(texts, tmp_path / "s")
+    (tmp_path / "s" / part).unlink()
+    with pytest.raises(ArtifactError, match=f"{part}: is missing, .* remove {tmp_path} and begin anew"):
+        gathered(texts, tmp_path / "s")
 
 
 def test_the_cursor_counts_rows_of_the_last_source(texts, tmp_path):

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from zhixing.errors import ArtifactError
 from zhixing.files import whole_file, writing
 
 SEGMENT_BYTES = 16_000_000
@@ -37,14 +38,17 @@ class Cursor:
 
 
 class Segments:
-    """The segments in a folder, oldest first."""
+    """The segments in a folder, oldest first. Raises `ArtifactError` where one before the last, or a part of one, is missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open()
 
     def _open(self) -> None:
-        self.files = sorted(self.folder.glob("*.arrow"))
+        self.files = [self.folder / f"{number:05d}.arrow" for number in range(len(list(self.folder.glob("*.arrow"))))]
+        parts = (path.with_suffix(suffix) for path in self.files for suffix in (".arrow", ".ids.npy", ".bands.npy"))
+        if missing := next((part for part in parts if not part.is_file()), None):
+            raise ArtifactError(missing, f"is missing, and what is kept cannot be gone on with; remove {self.folder.parent} and begin anew")
         self._starts: list[int] | None = None
         self._places: list[tuple[Path, int]] = []
         self._held: OrderedDict[int, pa.Table] = OrderedDict()
