@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -356,3 +357,38 @@ main(["prepare", {str(texts)!r}, "--out", {str(tmp_path / "out")!r}])
 
 LIMIT = 60_000
 """Bytes of the largest file: more than those of a segment, fewer than the tokens."""
+
+
+def records(path: Path, texts: list[str]) -> str:
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+    return str(path)
+
+
+def test_short_is_what_is_short_without_the_lines_that_go(tmp_path):
+    menu, end = "Home | News | Sport | Contact us | Imprint", "A sentence of this text stands here, and it has an end."
+    source = records(tmp_path / "a.jsonl", [f"{menu}\n{'long enough to stay ' * 4 if i % 2 else 'short'} {i}" for i in range(12)])
+    chosen = {"filter.min_characters": 40, "dedup.near.on": False, "dedup.lines.on": True}
+    result = prepare([source], out=tmp_path / "out", settings=chosen)
+    assert result.reasons == {"filter: shorter than filter.min_characters": 5}, "of six short ones the first keeps its menu"
+    source = records(tmp_path / "b.jsonl", [f"{end} {i}.\n{'a line without an end ' * 9}\n{end * (i % 2) * 3}" for i in range(12)])
+    chosen = {"filter.min_characters": 100, "dedup.near.on": False, "filter.c4.on": True, "filter.c4.min_sentences": 1}
+    result = prepare([source], out=tmp_path / "c4", settings=chosen)
+    assert result.reasons == {"filter: shorter than filter.min_characters": 6}
+
+
+def test_lines_of_near_copies_are_no_repeated_lines(tmp_path):
+    draw = random.Random(1)
+    lines = [" ".join(f"word{draw.randrange(5000)}" for _ in range(12)) for _ in range(30)]
+    copies = ["\n".join(line + " changed" * (place == number) for place, line in enumerate(lines)) for number in range(8)]
+    source = records(tmp_path / "a.jsonl", [*copies, "a text of its own"])
+    result = prepare([source], out=tmp_path / "out", settings={"dedup.lines.on": True})
+    assert result.reasons == {"dedup: near copy of an earlier document": 7}
+    assert sum(part["characters"] for part in result.parts.values()) == len(copies[0]) + len("a text of its own")
+
+
+def test_equal_documents_are_kept_where_near_copies_are_too(texts, tmp_path):
+    with pytest.raises(SettingError, match=r"dedup: .*exact = false changes nothing where near copies go.*set near.on = false too"):
+        prepare([str(texts)], out=tmp_path / "out", settings={"dedup.exact": False})
+    (tmp_path / "a.txt").write_text("the same\n" * 5, encoding="utf-8")
+    chosen = {"dedup.exact": False, "dedup.near.on": False, "read.document": "line"}
+    assert prepare([str(tmp_path / "a.txt")], out=tmp_path / "out", settings=chosen).documents["kept"] == 5

@@ -44,7 +44,7 @@ class Collected:
 
     def items(self) -> Iterator[tuple[Document | Dropped, dict[str, Any]]]:
         """Documents that stay and what was left out, in the order in which they were read; see `final`."""
-        return final(Segments(self.work / "segments"), self.settings.dedup, self.copies, self.work / "lines.u64")
+        return final(Segments(self.work / "segments"), self.settings, self.copies, self.work / "lines.u64")
 
 
 def files_of(texts: Sequence[str], settings: CorpusSettings) -> list[Source]:
