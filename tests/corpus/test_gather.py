@@ -387,7 +387,7 @@ def test_lines_of_near_copies_are_no_repeated_lines(tmp_path):
 
 
 def test_equal_documents_are_kept_where_near_copies_are_too(texts, tmp_path):
-    with pytest.raises(SettingError, match=r"dedup: .*exact = false changes nothing where near copies go.*set near.on = false too"):
+    with pytest.raises(SettingError, match=r"dedup: .*exact=false changes nothing where near copies go.*set dedup.near.on=false too"):
         prepare([str(texts)], out=tmp_path / "out", settings={"dedup.exact": False})
     (tmp_path / "a.txt").write_text("the same\n" * 5, encoding="utf-8")
     chosen = {"dedup.exact": False, "dedup.near.on": False, "read.document": "line"}

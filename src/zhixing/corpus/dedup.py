@@ -51,7 +51,9 @@ class DedupSettings(Settings):
     @model_validator(mode="after")
     def _agree(self) -> DedupSettings:
         if self.near.on and not self.exact:
-            raise ValueError("exact = false changes nothing where near copies go, as equal documents do with them; set near.on = false too")
+            raise ValueError(
+                "exact=false changes nothing where near copies go, as equal documents do with them; set dedup.near.on=false too"
+            )
         return self
 
 

@@ -22,7 +22,7 @@ from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import Readable, broken, decode, lines, page
 from zhixing.corpus.objects import is_lines, json_lines, json_values
 from zhixing.corpus.sections import grouped
-from zhixing.corpus.sources import FORMATS, PACKED, STDIN, Format, ReadSettings, Source, expand, kind, packing_of, recognised
+from zhixing.corpus.sources import FORMATS, PACKED, STDIN, Format, ReadSettings, Source, expand, kind, office, packing_of, recognised
 from zhixing.corpus.streams import Budget, Peeked, Unpacked, Watched, opened, whole
 from zhixing.errors import InputError, ZhixingError
 from zhixing.files import reason
@@ -125,6 +125,9 @@ def _contents(stream: _Stream, settings: ReadSettings) -> Iterator[Item]:
     packed_warc = form == "warc" and packing == ".gz"  # its records are packed one by one, and found again after damage
     unpacked = Unpacked(file, "" if packed_warc else packing, settings.max_expansion, stream.budget)
     content = Peeked(unpacked)
+    if settings.format == "auto" and (program := office(suffix, content.start)):
+        yield Dropped(stream.source, None, "read", f"files of type {program} are not read; save it as text, HTML or CSV")
+        return
     form = form or recognised(content.start)
     if form is None and stream.named and suffix != ".xml":
         form = "text"
