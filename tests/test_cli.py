@@ -169,6 +169,12 @@ def test_version(capsys):
         (["prepare"], "missing"),
         (["prepare", "--out"], "--out"),
         (["prepare", "x.txt"], "--out"),
+        (
+            ["prepare", "x.txt", "--out", ""],
+            "invalid value for '--out': an empty name; write . for the folder that you are in; see zhixing",
+        ),
+        (["prepare", "x.txt", "--out", "o", "--tokenizer="], "invalid value for '--tokenizer': an empty name"),
+        (["prepare", "x.txt", "--out", "/proc/o"], "/proc/o: cannot be written"),
         (["prepare", "x.txt", "--out", "o", "--nonsense"], "--nonsense"),
         (["prepare", "x.txt", "--out", "o", "--vocabulary", "many"], "invalid value for '--vocabulary'"),
         (["pretrain", "data", "--out", "o", "--minutes", "ten"], "invalid value for '--minutes'"),

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from zhixing import files
-from zhixing.errors import ArtifactError, InputError, ZhixingError
+from zhixing.errors import ArtifactError, InputError, SettingError, ZhixingError
 
 
 def sealed(path, kind="data"):
@@ -189,12 +190,62 @@ def test_refusals_of_the_system_become_one_line(number, kind, says):
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
-def test_a_place_without_folders_is_named_as_it_was_asked_for():
-    with (
-        pytest.raises(ZhixingError, match=r"^/proc/o: writing failed"),
-        files.resumable_folder(Path("/proc/o"), "data", {}, lambda _: True),
-    ):
-        pass
+@pytest.mark.parametrize("place", ["/proc/o", "/proc/o/below"])
+@pytest.mark.parametrize(
+    "filled",
+    [
+        lambda place: files.resumable_folder(place, "data", {}, lambda _: True),
+        lambda place: files.new_folder(place, "data"),
+        files.together,
+        files.sole_user,
+    ],
+)
+def test_a_place_that_cannot_be_made_is_named_as_it_was_asked_for(place, filled):
+    says = rf"^{place}: cannot be written \(No such file or directory\); choose another place"
+    with pytest.raises(ArtifactError, match=says), filled(Path(place)):
+        raise AssertionError("unreachable")
+
+
+def stopped(out, request, error, later=None):
+    """Work that is ended by an error; returns what an earlier try has left for it."""
+    found = []
+    with suppress(ZhixingError, MemoryError), files.resumable_folder(out, "data", request, any_part, later=later) as work:
+        found = sorted(p.name for p in work.rglob("*") if p.is_file() and p.name not in (".lock", "request.json"))
+        (work / "part").write_text("done")
+        (work / "data/half").write_text("done")
+        raise error
+    return found
+
+
+def any_part(work):
+    return (work / "part").is_file()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "fails"), OSError(errno.ENOSPC, "is full"), ArtifactError("x", "no"), MemoryError(), KeyboardInterrupt()],
+)
+def test_work_is_kept_when_it_is_not_the_text_that_ends_it(tmp_path, error):
+    assert stopped(tmp_path / "x", "request", error) == []
+    assert stopped(tmp_path / "x", "request", error) == ["half", "part"]
+    assert stopped(tmp_path / "x", "another", InputError("text", "is wrong")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_end_begins_anew_beside_the_work_that_is_kept(tmp_path):
+    error = SettingError("size", "is too large")
+    assert stopped(tmp_path / "x", "request", error, {"size": 9}) == []
+    assert stopped(tmp_path / "x", "request", error, {"size": 9}) == ["half", "part"]
+    assert stopped(tmp_path / "x", "request", error, {"size": 5}) == ["part"]
+    assert stopped(tmp_path / "x", "another", error, {"size": 5}) == []
+    assert stopped(tmp_path / "y", "request", error) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".x.work"], "a mistake in what decides the work leaves nothing"
+
+
+def test_a_file_name_that_is_no_text_does_not_make_another_request(tmp_path):
+    request = {"texts": [os.fsdecode(b"\xff.txt")], "pairs": (1, 2)}
+    assert stopped(tmp_path / "x", request, KeyboardInterrupt(), request) == []
+    assert stopped(tmp_path / "x", request, KeyboardInterrupt(), request) == ["half", "part"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

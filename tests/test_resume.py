@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zhixing.errors import InputError, SettingError
+from zhixing.errors import ArtifactError, InputError, SettingError
 from zhixing.resume import resumed
 
 
@@ -15,7 +15,7 @@ def part(out, request, lines):
         raise MemoryError
 
 
-@pytest.mark.parametrize("request_", [{"a": 1}, {"a": (1, 2), "b": ()}, {"a": [("x", "y")], "b": None}])
+@pytest.mark.parametrize("request_", [{"a": 1}, {"a": (1, 2), "b": ()}, {"a": [("x", "y")], "b": None}, {"in": "\udcff.txt"}])
 def test_the_same_request_goes_on(tmp_path, request_):
     out = tmp_path / "out.txt"
     part(out, request_, ["one", "two"])
@@ -69,3 +69,11 @@ def test_half_an_emoji_is_written_as_what_stands_for_it(tmp_path):
     with resumed(tmp_path / "out.txt", {}, "lines") as file:
         file.add(["what \ud83d", "\U0001f600"])
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "what \ufffd\n\U0001f600\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+@pytest.mark.parametrize("place", ["/proc/out.txt", "/proc/below/out.txt"])
+def test_a_place_that_cannot_be_written_is_in_use_by_nobody(place):
+    says = f"^{place}: cannot be written .No such file or directory.; choose another place"
+    with pytest.raises(ArtifactError, match=says), resumed(Path(place), {}, "lines"):
+        pass

@@ -283,7 +283,8 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
             kind = list[str] | None if type(None) in get_args(kind) else list[str]
         if p.kind is p.KEYWORD_ONLY:
             words = [f"--{p.name[:-1]}"] if p.name.endswith("_") else []  # a name that Python keeps for itself
-            option: Any = typer.Option(*words, help=text)
+            places: dict[str, Any] = {"parser": _path, "metavar": "<path>"} if kind in (Path, Path | None) else {}
+            option: Any = typer.Option(*words, help=text, **places)
         else:
             option = typer.Argument(help=text, show_default=False)
         default = [p.default] if kind == list[str] and isinstance(p.default, str) else p.default
@@ -294,6 +295,15 @@ def _signature(call: Callable[..., Result]) -> inspect.Signature:
     for name, option in flags.items():
         found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]))
     return inspect.Signature(found)
+
+
+def _path(word: str) -> Path:
+    """A path as it was typed; an empty one would become the folder that one is in."""
+    import typer
+
+    if not word:
+        raise typer.BadParameter("an empty name; write . for the folder that you are in")
+    return Path(word)
 
 
 def _unexpected(error: Exception) -> str:

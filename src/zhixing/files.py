@@ -22,7 +22,7 @@ from typing import Any
 
 import filelock
 
-from zhixing.errors import ArtifactError, InputError, Interrupted, UserError, ZhixingError
+from zhixing.errors import ArtifactError, InputError, Interrupted, SettingError, ZhixingError
 from zhixing.version import __version__
 
 FORMAT = 1
@@ -64,8 +64,8 @@ def parse_json(path: object, text: str) -> Any:
 
 
 def reason(error: OSError) -> str:
-    """The operating system's reason in a few words, without the path that the caller names anyway."""
-    return error.strerror or type(error).__name__
+    """The operating system's reason in a few words, without the path that the caller names anyway; else the library's."""
+    return error.strerror or f"{error!s:.80}" or type(error).__name__
 
 
 @contextmanager
@@ -82,6 +82,18 @@ def writing(where: object) -> Iterator[None]:
             case errno.ENOTDIR | errno.EEXIST | errno.ENOTEMPTY | errno.EISDIR | errno.ENAMETOOLONG:
                 raise ArtifactError(where, f"cannot be written ({reason(error)})") from error
         raise ZhixingError(f"{where}: writing failed ({reason(error)})") from error
+
+
+@contextmanager
+def placing(where: object) -> Iterator[None]:
+    """Like `writing`, while a place is made: whatever is refused there, nothing can be written to it, and the user has to name another."""
+    with writing(where):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ArtifactError(where, f"cannot be written ({reason(error)}); choose another place") from error
 
 
 def _sync(path: Path) -> None:
@@ -137,6 +149,11 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
+def as_read(value: Any) -> Any:
+    """What `write_json` writes, as it is read again: lists for tuples, and U+FFFD for what UTF-8 has no bytes for (see `utf8`)."""
+    return json.loads(utf8(dump_json(value)))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
     write_text(path, dump_json(value))
@@ -150,7 +167,7 @@ def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
 @contextmanager
 def parents(path: Path) -> Iterator[None]:
     """Make the folders above a path: a place that cannot be written is told at once. If the block fails, those that are empty go again."""
-    with writing(path):
+    with placing(path):
         made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -174,7 +191,8 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
     with parents(path), writing(path):
         _sweep(path)
         partial = path.with_name(f".{path.name}{_PARTIAL}{os.getpid()}")
-        partial.mkdir()
+        with placing(path):
+            partial.mkdir()
         try:
             yield partial
             seal(partial, kind, extra=extra)
@@ -188,23 +206,21 @@ def new_folder(path: Path, kind: str, *, extra: dict[str, Any] | None = None) ->
 
 @contextmanager
 def resumable_folder(
-    path: Path, kind: str, request: Any, worth: Callable[[Path], bool], *, extra: dict[str, Any] | None = None
+    path: Path, kind: str, request: Any, worth: Callable[[Path], bool], *, later: Any = None, extra: dict[str, Any] | None = None
 ) -> Iterator[Path]:
     """Like `new_folder`, for long work that is taken up again: a kill or Ctrl-C leaves `.NAME.work`, and the same request goes on in it.
 
-    Yields the folder to work in; what lies in its `data` becomes the folder at `path`. What another request left is removed, as is what a
-    mistake of the user's, or work that is not `worth` keeping, leaves.
+    Yields the folder to work in; what lies in its `data` becomes the folder at `path`. `later` is what decides `data` alone: with another
+    one, `data` begins anew beside the work that is kept.
+    What another request left is removed, as is what a mistake in the texts, or in settings that are not `later`'s, leaves, after which
+    another request follows, and work that is not `worth` keeping.
     """
     refuse_existing(path)
     path = path.resolve()
     work = path.with_name(f".{path.name}.work")
-    request = json.loads(dump_json(request))
     with parents(path), sole_user(_made(work, path)), writing(path):
         try:
-            if not _asked_before(work, request):
-                _empty(work)
-                write_json(work / "request.json", request)
-            (work / "data").mkdir(exist_ok=True)
+            _take_up(work, as_read(request), as_read(later))
             yield work
             seal(work / "data", kind, extra=extra)
             if path.is_dir():
@@ -212,7 +228,8 @@ def resumable_folder(
             (work / "data").rename(path)
             _sync(path.parent)
         except BaseException as error:
-            if isinstance(error, UserError) or not worth(work):
+            mistake = isinstance(error, InputError) or (isinstance(error, SettingError) and later is None)
+            if mistake or not worth(work):
                 _remove(work)
             elif isinstance(error, KeyboardInterrupt):
                 raise Interrupted(f"interrupted; the same command goes on from what is done, which is kept in {work}") from None
@@ -222,20 +239,30 @@ def resumable_folder(
 
 def _remove(work: Path) -> None:
     """Remove a folder of work; killed on the way, it leaves none that looks as if it could be taken up."""
-    (work / "request.json").unlink(missing_ok=True)
-    shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):
+        (work / "request.json").unlink(missing_ok=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _made(work: Path, path: Path) -> Path:
-    with writing(path):  # what the user has named, not what lies beside it
+    with placing(path):  # what the user has named, not what lies beside it
         work.mkdir(exist_ok=True)
     return work
 
 
-def _asked_before(work: Path, request: Any) -> bool:
+def _take_up(work: Path, request: Any, later: Any) -> None:
+    """Leave in a folder of work what the same request has done before, and note the request."""
+    before = None
     with suppress(InputError):
-        return bool(read_json(work / "request.json") == request)
-    return False
+        before = read_json(work / "request.json")
+    asked = {"work": request, "data": later}
+    if before != asked:
+        if isinstance(before, dict) and before.get("work") == request:
+            shutil.rmtree(work / "data", ignore_errors=True)
+        else:
+            _empty(work)
+        write_json(work / "request.json", asked)
+    (work / "data").mkdir(exist_ok=True)
 
 
 def _empty(folder: Path) -> None:
@@ -259,7 +286,8 @@ def together(folder: Path) -> Iterator[Path]:
     with parents(folder), writing(folder):
         _sweep(folder)
         partial = folder.parent / f".{folder.name}{_PARTIAL}{os.getpid()}"
-        partial.mkdir()
+        with placing(folder):
+            partial.mkdir()
         try:
             yield partial
             folder.mkdir(exist_ok=True)
@@ -352,7 +380,7 @@ def open_folder(path: Path, kind: str, *, verify: bool | Iterable[str] = True) -
 @contextmanager
 def sole_user(folder: Path) -> Iterator[None]:
     """Hold a folder for this process alone; a second process gets `ArtifactError` at once. The kernel frees the lock at any death."""
-    with writing(folder):
+    with placing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / ".lock")
         try:

@@ -6,7 +6,6 @@ Without a file they are kept in memory, for whoever wants to show them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import filelock
 
 from zhixing.console import say
 from zhixing.errors import InputError, Interrupted, SettingError
-from zhixing.files import dump_json, parents, read_json, utf8, write_json, writing
+from zhixing.files import as_read, parents, placing, read_json, utf8, write_json, writing
 
 
 class Lines:
@@ -54,7 +53,7 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
         return
     out = out.resolve()  # `.` has no name of its own
     part, note = out.with_name(f".{out.name}.part"), out.with_name(f".{out.name}.part.json")
-    request = None if request is None else json.loads(dump_json(request))  # as it is read again: lists for tuples
+    request = as_read(request)
     with parents(out), writing(out), _alone(out):
         if out.exists():
             raise SettingError("out", f"{out} exists already; choose another name or remove it")
@@ -82,6 +81,8 @@ def resumed(out: Path | None, request: dict[str, Any] | None, unit: str) -> Iter
 def _alone(out: Path) -> Iterator[None]:
     """Hold a file that is being written for this process alone."""
     place = out.with_name(f".{out.name}.lock")
+    with placing(out):
+        place.touch()  # the lock takes a file that cannot be made for one that another process holds
     lock = filelock.FileLock(place)
     try:
         lock.acquire(timeout=0)

@@ -89,7 +89,7 @@ def test_a_cluster_goes_on_behind_the_cursor(texts, cluster):
 
 def test_an_unreadable_file_is_the_users_one_line(tmp_path, cluster):
     (tmp_path / "picture.txt").write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(InputError, match=r"picture.txt: is binary, not text"):
+    with pytest.raises(InputError, match=r"picture.txt: nothing readable in this file: is binary, not text"):
         list(gather(expand([tmp_path / "picture.txt"]), CorpusSettings(), Segments(tmp_path), 1, lambda s, d: None, cluster.address))
 
 

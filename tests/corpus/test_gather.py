@@ -1,7 +1,10 @@
 """The same rows whatever the number of workers, and wherever an earlier process was killed."""
 
+import errno
 import hashlib
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,8 +22,11 @@ from zhixing.corpus.gather import gather
 from zhixing.corpus.pipeline import CorpusSettings
 from zhixing.corpus.readers import expand
 from zhixing.corpus.segments import Cursor, Segments
-from zhixing.errors import InputError, SettingError, ZhixingError
+from zhixing.corpus.streams import opened
+from zhixing.errors import ArtifactError, InputError, SettingError, ZhixingError
+from zhixing.verbs.embed import embed
 from zhixing.verbs.prepare import prepare
+from zhixing.verbs.stats import stats
 
 
 @pytest.fixture
@@ -92,6 +98,15 @@ def test_gathering_goes_on_behind_the_last_whole_segment(texts, tmp_path, monkey
         before = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.arrow")}
         assert gathered(texts, folder) == whole
         assert {name: (folder / name).stat().st_mtime_ns for name in before} == before, "what was done is not done again"
+
+
+@pytest.mark.parametrize("part", ["00000.arrow", "00001.ids.npy", "00002.bands.npy"])
+def test_a_gap_among_the_segments_is_refused(part, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 20_000)
+    gathered(texts, tmp_path / "s")
+    (tmp_path / "s" / part).unlink()
+    with pytest.raises(ArtifactError, match=f"{part}: is missing, .* remove {tmp_path} and begin anew"):
+        gathered(texts, tmp_path / "s")
 
 
 def test_the_cursor_counts_rows_of_the_last_source(texts, tmp_path):
@@ -238,3 +253,142 @@ def test_copies_are_named_with_what_they_copy(tmp_path):
         (4, "near copy of an earlier document", f"{source}:2"),
     ]
     assert dropped[1]["similarity"] == round(96 / 99, 4)
+
+
+def aside(out: Path) -> dict[str, tuple[int | None, str]]:
+    """Line and reason of what could not be read, by the name of its file."""
+    dropped = [json.loads(line) for line in (out / "dropped.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {Path(d["source"]).name: (d["line"], d["reason"]) for d in dropped if d["stage"] == "read"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"year,height\n1998,172\n1999,173\n", r"named.csv:2: the first column holds no text; its columns are year, height"),
+        (b"", r"named.csv: is empty"),
+        (bytes(1000), r"named.csv: is binary, not text"),
+    ],
+)
+@pytest.mark.parametrize("verb", [prepare, stats, embed])
+def test_a_named_file_without_text_is_told_before_the_work_begins(verb, content, why, texts, tmp_path, monkeypatch):
+    (tmp_path / "named.csv").write_bytes(content)
+    monkeypatch.setattr("zhixing.corpus.gather.mapped", lambda *_: pytest.fail("work has begun"))
+    with pytest.raises(InputError, match=why):
+        verb([str(texts), str(tmp_path / "named.csv")], out=tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["named.csv", "texts"]
+
+
+def test_what_turns_out_to_be_no_text_is_set_aside_and_the_rest_is_read(texts, tmp_path):
+    (texts / "numbers.csv").write_text("year,height\n1998,172\n", encoding="utf-8")
+    late = "a line of text\n" * 40_000 + "\0\1\2\ufffd" * 100_000
+    for path in (tmp_path / "late.txt", texts / "late2.txt"):
+        path.write_bytes(late.encode())
+    result = prepare([str(tmp_path / "late.txt"), str(texts)], out=tmp_path / "out")
+    assert result.documents["kept"] > 6 * 299
+    found = aside(tmp_path / "out")
+    assert found["numbers.csv"][0] == 2 and found["numbers.csv"][1].startswith("the first column holds no text")
+    assert found["late.txt"] == found["late2.txt"] == (None, "is binary, not text; what came before is read")
+    assert {"0.jsonl", "picture.png"} < set(found)
+
+
+UNREADABLE, FAILING = Path("/sys/bus/cpu/drivers_probe"), Path("/proc/self/mem")
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="no file here that nobody may read")
+def test_a_file_that_may_not_be_read_is_refused_by_hand_and_set_aside_in_folders(texts, tmp_path):
+    (texts / "secret.jsonl").symlink_to(UNREADABLE)
+    with pytest.raises(InputError, match=r"secret.jsonl: cannot be read \(Permission denied\)"):
+        prepare([str(texts / "0.jsonl"), str(texts / "secret.jsonl")], out=tmp_path / "out")
+    prepare([str(texts)], out=tmp_path / "out")
+    assert aside(tmp_path / "out")["secret.jsonl"] == (None, "cannot be read (Permission denied)")
+    inputs = json.loads((tmp_path / "out/lineage.json").read_text(encoding="utf-8"))["inputs"]
+    assert [set(entry) == {"path"} for entry in inputs] == [entry["path"].endswith("secret.jsonl") for entry in inputs]
+
+
+@pytest.mark.skipif(not FAILING.exists(), reason="no file here that fails when it is read")
+def test_a_disk_that_fails_is_not_a_file_without_text(texts, tmp_path):
+    (texts / "7.jsonl").symlink_to(FAILING)
+    for names in ([str(texts)], [str(texts / "0.jsonl"), str(texts / "7.jsonl")]):
+        with pytest.raises(ZhixingError, match=r"7.jsonl: cannot be read \(Input/output error\); run the command again") as caught:
+            prepare(names, out=tmp_path / "out")
+        assert caught.value.exit_code == 1
+
+
+def test_a_disk_that_fails_costs_nothing_that_was_done(texts, tmp_path, monkeypatch, capsys):
+    prepare([str(texts)], out=tmp_path / "whole")
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 20_000)
+
+    def fails(path, watch):
+        if path.name == "4.jsonl":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(path, watch)
+
+    with monkeypatch.context() as failing:
+        failing.setattr("zhixing.corpus.readers.opened", fails)
+        with pytest.raises(ZhixingError, match=r"4.jsonl: cannot be read"):
+            prepare([str(texts)], out=tmp_path / "out")
+    done = len(list((tmp_path / ".out.work/segments").glob("*.arrow")))
+    assert done >= 3
+    prepare([str(texts)], out=tmp_path / "out")
+    assert f"going on with the {done} segments" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_full_disk_costs_nothing_that_was_done(texts, tmp_path, capsys):
+    prepare([str(texts)], out=tmp_path / "whole")
+    program = f"""
+import resource, signal
+from zhixing.corpus import segments
+from zhixing.cli import main
+segments.SEGMENT_BYTES = 20_000
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({LIMIT}, {LIMIT}))
+main(["prepare", {str(texts)!r}, "--out", {str(tmp_path / "out")!r}])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1] == f"zhixing: error: {tmp_path / 'out'}: writing failed (File too large)"
+    done = len(list((tmp_path / ".out.work/segments").glob("*.arrow")))
+    assert done >= 3
+    prepare([str(texts)], out=tmp_path / "out")
+    assert f"going on with the {done} segments" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+LIMIT = 60_000
+"""Bytes of the largest file: more than those of a segment, fewer than the tokens."""
+
+
+def records(path: Path, texts: list[str]) -> str:
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+    return str(path)
+
+
+def test_short_is_what_is_short_without_the_lines_that_go(tmp_path):
+    menu, end = "Home | News | Sport | Contact us | Imprint", "A sentence of this text stands here, and it has an end."
+    source = records(tmp_path / "a.jsonl", [f"{menu}\n{'long enough to stay ' * 4 if i % 2 else 'short'} {i}" for i in range(12)])
+    chosen = {"filter.min_characters": 40, "dedup.near.on": False, "dedup.lines.on": True}
+    result = prepare([source], out=tmp_path / "out", settings=chosen)
+    assert result.reasons == {"filter: shorter than filter.min_characters": 5}, "of six short ones the first keeps its menu"
+    source = records(tmp_path / "b.jsonl", [f"{end} {i}.\n{'a line without an end ' * 9}\n{end * (i % 2) * 3}" for i in range(12)])
+    chosen = {"filter.min_characters": 100, "dedup.near.on": False, "filter.c4.on": True, "filter.c4.min_sentences": 1}
+    result = prepare([source], out=tmp_path / "c4", settings=chosen)
+    assert result.reasons == {"filter: shorter than filter.min_characters": 6}
+
+
+def test_lines_of_near_copies_are_no_repeated_lines(tmp_path):
+    draw = random.Random(1)
+    lines = [" ".join(f"word{draw.randrange(5000)}" for _ in range(12)) for _ in range(30)]
+    copies = ["\n".join(line + " changed" * (place == number) for place, line in enumerate(lines)) for number in range(8)]
+    source = records(tmp_path / "a.jsonl", [*copies, "a text of its own"])
+    result = prepare([source], out=tmp_path / "out", settings={"dedup.lines.on": True})
+    assert result.reasons == {"dedup: near copy of an earlier document": 7}
+    assert sum(part["characters"] for part in result.parts.values()) == len(copies[0]) + len("a text of its own")
+
+
+def test_equal_documents_are_kept_where_near_copies_are_too(texts, tmp_path):
+    with pytest.raises(SettingError, match=r"dedup: .*exact=false changes nothing where near copies go.*set dedup.near.on=false too"):
+        prepare([str(texts)], out=tmp_path / "out", settings={"dedup.exact": False})
+    (tmp_path / "a.txt").write_text("the same\n" * 5, encoding="utf-8")
+    chosen = {"dedup.exact": False, "dedup.near.on": False, "read.document": "line"}
+    assert prepare([str(tmp_path / "a.txt")], out=tmp_path / "out", settings=chosen).documents["kept"] == 5

@@ -6,8 +6,11 @@ import lzma
 import os
 import stat
 import sys
+import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -147,6 +150,45 @@ def test_binary_files_are_refused_by_hand_and_set_aside_in_folders(tmp_path: Pat
     write(tmp_path / "b.txt", "text")
     assert texts(tmp_path) == ["text"]
     assert reasons(tmp_path) == [(None, "is binary, not text")]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "kind"),
+    [
+        ("letter.docx", "[Content_Types].xml", ".docx"),
+        ("letter.docx", "docProps/app.xml", ".docx"),
+        ("letter.ODT", ("mimetype", "application/vnd.oasis.opendocument.text"), ".odt"),
+        ("letter", ("mimetype", "application/vnd.oasis.opendocument.text"), "OpenDocument"),
+        ("letter.bak", "_rels/.rels", "Word, Excel or PowerPoint"),
+        ("letter.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", ".pdf"),
+        ("letter.txt", b"%PDF-1.4\n1 0 obj\n<< >>\n", "PDF"),
+        ("letter.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), ".doc"),
+        ("letter.doc", b"{\\rtf1\\ansi Dear Sir}", ".doc"),
+    ],
+)
+def test_documents_of_office_programs_are_named_as_what_they_are(name: str, first: Any, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    place = tmp_path / "folder" / name
+    if isinstance(first, bytes):
+        place.write_bytes(first)
+    else:
+        with zipfile.ZipFile(place, "w") as archive:
+            archive.writestr(*(first if isinstance(first, tuple) else (first, "<Types/>")))
+            archive.writestr("word/note.txt", "not the letter")
+    why = f"files of type {kind} are not read; save it as text, HTML or CSV"
+    with pytest.raises(InputError, match=f"{name}: nothing readable in this file: {why}"):
+        items(place)
+    write(tmp_path / "folder/a.txt", "text")
+    assert texts(tmp_path / "folder") == ["text"]
+    assert reasons(tmp_path / "folder") == [(None, why)]
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        archive.add(tmp_path / "folder")
+    assert reasons(tmp_path / "all.tar") == [(None, why)]
+
+
+def test_a_text_that_is_called_a_document_is_read_by_hand(tmp_path: Path) -> None:
+    assert texts(write(tmp_path / "a.doc", "plain text")) == ["plain text"]
+    assert texts(write(tmp_path / "a.pdf", "%PDF-1.4 is how they begin"), format="text") == ["%PDF-1.4 is how they begin"]
 
 
 def test_a_line_that_is_too_long_is_set_aside(tmp_path: Path) -> None:

@@ -35,3 +35,21 @@ def test_numbers_and_names_are_kept():
 
 def test_what_has_no_translation_is_told_as_it_is():
     assert in_chinese("gzip: CRC check failed") == "gzip: CRC check failed"
+
+
+def test_what_prepare_says_of_files_is_told_in_chinese(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.jsonl").write_text("".join(json.dumps({"text": f"text {i}"}) + "\n" for i in range(9)), encoding="utf-8")
+    (tmp_path / "texts/letter.pdf").write_bytes(b"%PDF-1.7\n")
+    (tmp_path / "texts/picture.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "texts/late.txt").write_bytes(b"a line of text\n" * 40_000 + b"\0\1\2" * 100_000)
+    (tmp_path / "texts/table.csv").write_text("text,id\none,2\nhalf, of it,3\n", encoding="utf-8")
+    stats([str(tmp_path / "texts")], out=tmp_path / "out")
+    dropped = [json.loads(line) for line in (tmp_path / "out/dropped.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = {in_chinese(entry["reason"]) for entry in dropped if entry["stage"] == "read"}
+    assert told == {
+        "不读取 .pdf 类型的文件；请另存为文本、HTML 或 CSV",
+        "不读取 .png 类型的文件",
+        "是二进制文件，不是文本；此前的内容已读取",
+        "有 3 列，而表头只有 2 列",
+    }

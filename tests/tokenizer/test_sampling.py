@@ -1,14 +1,12 @@
-"""Subword regularisation: the probabilities of Kudo 2018 by listing all segmentations, BPE-dropout next to the library's own."""
+"""Subword regularisation: the probabilities of Kudo 2018 by listing all segmentations, BPE-dropout by following all merges."""
 
 import itertools
-import json
 import math
 import random
 from collections import Counter
 
 import pytest
 import tiny
-import tokenizers
 
 from zhixing.errors import SettingError
 from zhixing.tokenizer.sampling import Sampler
@@ -68,22 +66,35 @@ def test_segmentations_come_with_their_probabilities(alpha):
         assert abs(drawn[parts] / count - p) < 4.5 * math.sqrt(p * (1 - p) / count) + 1e-9, parts
 
 
-def test_merges_are_left_out_as_the_library_does():
+def with_merges_left_out(word: str, ranks: dict[tuple[str, str], int], dropout: float) -> dict[tuple[str, ...], float]:
+    """The probability of each result of algorithm 1 of Provilkov et al. 2020, by following all that may happen."""
+    done, going = Counter(), {tuple(word): 1.0}
+    while going:
+        next_ones = Counter()
+        for parts, p in going.items():
+            possible = sorted((ranks[pair], place) for place, pair in enumerate(itertools.pairwise(parts)) if pair in ranks)
+            for left_out, (_, place) in enumerate(possible):
+                merged = (*parts[:place], parts[place] + parts[place + 1], *parts[place + 2 :])
+                next_ones[merged] += p * dropout**left_out * (1 - dropout)
+            done[parts] += p * dropout ** len(possible)
+        going = next_ones
+    return done
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.3, 0.7])
+def test_merges_are_left_out_with_their_probabilities(dropout):
     words = tiny.tokenizer("bpe", None)
-    tree = words.to_json()
-    tree["model"]["dropout"] = 0.3
-    theirs = tokenizers.Tokenizer.from_str(json.dumps(tree))
-    sampler, count = Sampler(words, dropout=0.3), 3000
-    text = "knowing made real"
-    ids = words.encode(text)
-    ours, library = Counter(), Counter()
-    for seed in range(count):
-        ours[tuple(sampler(ids, random.Random(seed)))] += 1
-        library[tuple(theirs.encode(text, add_special_tokens=False).ids)] += 1
-    assert len(ours) > 20
-    for one in {*ours, *library}:
-        p = (ours[one] + library[one]) / (2 * count)
-        assert abs(ours[one] - library[one]) / count < 5 * math.sqrt(2 * p * (1 - p) / count)
+    merges = [[piece.replace("\u0120", " ") for piece in pair] for pair in words.to_json()["model"]["merges"]]
+    ranks = {tuple(pair): rank for rank, pair in enumerate(merges)}
+    sampler, count = Sampler(words, dropout=dropout), 10_000
+    for text in ("knowing", " made", " real"):
+        ids, drawn = words.encode(text), Counter()
+        for seed in range(count):
+            drawn[tuple(words.pieces(sampler(ids, random.Random(seed))))] += 1
+        exact = with_merges_left_out(text, ranks, dropout)
+        assert len(exact) > 4 and set(drawn) <= set(exact)
+        for parts, p in exact.items():
+            assert abs(drawn[parts] / count - p) < 4.5 * math.sqrt(p * (1 - p) / count) + 1e-9, parts
 
 
 def test_a_tokenizer_of_another_kind_is_refused():

@@ -93,10 +93,20 @@ def test_the_same_text_gives_the_same_data_wherever_it_stands(text: Path, tmp_pa
 def test_standard_input_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = "\n".join(SENTENCES).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_text("a file of this name is not meant", encoding="utf-8")
     small(["-"], tmp_path / "out")
     assert read_json(tmp_path / "out/lineage.json")["inputs"] == [
         {"path": "-", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     ]
+
+
+def test_of_standard_input_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(SENTENCES).encode())))
+    with pytest.raises(SettingError, match=r"tokenizer.vocabulary: is 5000"):
+        small(["-"], tmp_path / "out", vocabulary=5000)
+    assert "is kept" not in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_tokenizer_can_be_given(text: Path, tmp_path: Path) -> None:
@@ -155,7 +165,6 @@ def test_two_documents_are_enough_and_one_is_not(tmp_path: Path) -> None:
         (b"one\ntwo\n", ["clean.controls=maybe"], SettingError, "setting clean.controls: "),
         (b"one\ntwo\n", ["filter.min_characters=-1"], SettingError, "setting filter.min_characters: "),
         (b"one\ntwo\n", ["tokenizer.kind=bep"], SettingError, "setting tokenizer.kind: "),
-        (b"one\ntwo\n", ["tokenizer.vocabulary=5000"], SettingError, "tokenizer.vocabulary"),
         (b"one\ntwo\n", ["nonsense"], UserError, "unexpected word 'nonsense'"),
         (b"x" * 2000, ["read.max_line=1000"], InputError, "line longer than read.max_line = 1000"),
     ],
@@ -170,6 +179,20 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
         prepare([str(path)], out=tmp_path / "new/out", settings=settings)
     assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists() or not os.listdir(tmp_path / "new")
+
+
+def test_a_vocabulary_that_is_too_large_costs_no_cleaned_text(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = small([str(text)], tmp_path / "whole", settings=["split.seed=1"])
+    with pytest.raises(SettingError, match=r"tokenizer.vocabulary: is 5000, and this text gives a bpe tokenizer at most"):
+        small([str(text)], tmp_path / "out", vocabulary=5000)
+    assert (
+        f"cleaned text is kept in {tmp_path}/.out.work, and the same command with another tokenizer or split goes on"
+        in capsys.readouterr().err
+    )
+    again = small([str(text)], tmp_path / "out", settings=["split.seed=1"])
+    assert "going on with the 1 segments of text that are cleaned already" in capsys.readouterr().err
+    assert again.fingerprint == whole.fingerprint
+    assert sorted(os.listdir(tmp_path)) == ["out", "text.txt", "whole"]
 
 
 def test_places_that_cannot_be_written(text: Path, tmp_path: Path) -> None:

@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.console import progress, say
-from zhixing.corpus import dedup
+from zhixing.corpus import dedup, fetch
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.final import final
 from zhixing.corpus.gather import gather
 from zhixing.corpus.pipeline import CorpusSettings
-from zhixing.corpus.readers import STDIN, Source
+from zhixing.corpus.readers import STDIN, Source, expand, refuse_unreadable
 from zhixing.corpus.resources import named_files
 from zhixing.corpus.segments import Segments
-from zhixing.files import sha256
+from zhixing.errors import ZhixingError
+from zhixing.files import reason, sha256
 from zhixing.version import __version__
-
-SEGMENTS = "segments/*.arrow"
-"""What a work folder holds that is worth going on with."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,14 @@ class Collected:
 
     def items(self) -> Iterator[tuple[Document | Dropped, dict[str, Any]]]:
         """Documents that stay and what was left out, in the order in which they were read; see `final`."""
-        return final(Segments(self.work / "segments"), self.settings.dedup, self.copies, self.work / "lines.u64")
+        return final(Segments(self.work / "segments"), self.settings, self.copies, self.work / "lines.u64")
+
+
+def files_of(texts: Sequence[str], settings: CorpusSettings) -> list[Source]:
+    """The files that texts name. Raises `InputError` for a name that means none, and for a file named by hand that holds no text."""
+    sources = expand(fetch.resolve(texts))
+    refuse_unreadable(sources, settings.read)
+    return sources
 
 
 def total_bytes(sources: Sequence[Source]) -> int:
@@ -69,21 +74,36 @@ def request(sources: Sequence[Source], settings: CorpusSettings) -> dict[str, An
         "inputs": [stamp(source) for source in sources],
         "named": [stamp(source) for source in named_files(settings)],
         "zhixing": __version__,
-        "stdin": time.time() if any(str(s.path) == STDIN for s in sources) else None,  # it cannot be read again: never the same request
+        "stdin": time.time() if _typed(sources) else None,  # never the same request
     }
 
 
+def worth(work: Path, sources: Sequence[Source]) -> bool:
+    """Whether a work folder holds what the same request, if there can be one, goes on with."""
+    return any(work.glob("segments/*.arrow")) and not _typed(sources)
+
+
+def _typed(sources: Sequence[Source]) -> bool:
+    """Whether standard input, which cannot be read again, is among the sources."""
+    return any(str(source.path) == STDIN for source in sources)
+
+
 def origin(source: Source) -> dict[str, Any]:
-    """What a file was that text came from, or that settings name."""
-    if source.path.is_file():
-        return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    """What a file was that text came from, or that settings name. Raises `ZhixingError` when the disk fails."""
+    try:
+        if source.path.is_file():
+            return {"path": source.name, "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    except PermissionError:
+        pass  # set aside when it was to be read
+    except OSError as error:
+        raise ZhixingError(f"{source.name}: cannot be read ({reason(error)}); run the command again when it can be") from None
     return {"path": source.name}  # a pipe: gone
 
 
 def collect(sources: Sequence[Source], work: Path, settings: CorpusSettings, workers: int, ray: str | None = None) -> Collected:
     """Read, clean and filter the sources into the work folder, and find the copies.
 
-    Raises `InputError` when a file named by hand, or all of them, cannot be read, or too large a share of records is left out.
+    Raises what `gather` raises.
     """
     typed, typed_bytes = hashlib.sha256(), 0
     (work / "segments").mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zhixing.config import Settings
 from zhixing.corpus.near import Hashes, NearSettings, Sketcher, distinct, jaccard
@@ -24,7 +24,13 @@ Numbers = NDArray[np.int64]
 
 
 class LineSettings(Settings):
-    """Which lines count as repeated everywhere: menus, disclaimers, signatures."""
+    """Which lines count as repeated everywhere: menus, disclaimers, signatures.
+
+    Copies and near copies go before lines are counted. The other way round the lines of a text that was copied a few times would count as
+    repeated, its near copies would be cut to the lines that differ, and these scraps, which are like no other text, would be kept. The
+    price: two documents that are mostly the same menus are near copies, and what one has for itself is lost with it; for such text set
+    `dedup.near.on=false`.
+    """
 
     on: bool = False
     """Whether repeated lines are taken out of the documents, but for the first time they occur."""
@@ -38,9 +44,17 @@ class DedupSettings(Settings):
     """Which copies are left out."""
 
     exact: bool = True
-    """Whether of documents with equal text only the first is kept."""
+    """Whether of documents with equal text only the first is kept. They are near copies too: to keep them, turn off both."""
     near: NearSettings = NearSettings()
     lines: LineSettings = LineSettings()
+
+    @model_validator(mode="after")
+    def _agree(self) -> DedupSettings:
+        if self.near.on and not self.exact:
+            raise ValueError(
+                "exact=false changes nothing where near copies go, as equal documents do with them; set dedup.near.on=false too"
+            )
+        return self
 
 
 class Sketches(Protocol):

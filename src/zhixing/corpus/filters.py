@@ -17,7 +17,7 @@ class FilterSettings(Settings):
     """Which documents are left out."""
 
     min_characters: int = Field(default=1, ge=1)
-    """Shorter ones are."""
+    """Shorter ones are, also those that become so when lines are taken out of them (`filter.c4`, `dedup.lines`)."""
     max_characters: int | None = Field(default=None, ge=1)
     """Longer ones are, where set."""
     language: LanguageSettings = LanguageSettings()
@@ -39,13 +39,14 @@ class Lengths:
         """Documents of allowed length, and the others."""
         kept, dropped = [], []
         for document in batch:
-            if reason := self._reason(document.text):
+            if reason := self.reason(document.text):
                 dropped.append(Dropped.of(document, "filter", reason))
             else:
                 kept.append(document)
         return kept, dropped
 
-    def _reason(self, text: str) -> str | None:
+    def reason(self, text: str) -> str | None:
+        """What is wrong with the length of a text; None if nothing is."""
         size = len(text.strip())
         if not size:
             return "empty"

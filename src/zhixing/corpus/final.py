@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zhixing.corpus.dedup import Copies, DedupSettings, RepeatedLines
+from zhixing.corpus.dedup import Copies, RepeatedLines
 from zhixing.corpus.document import Document, Dropped
+from zhixing.corpus.filters import Lengths
+from zhixing.corpus.pipeline import CorpusSettings
 from zhixing.corpus.rows import items
 from zhixing.corpus.segments import Segments
 
 
 def final(
-    segments: Segments, settings: DedupSettings, copies: Copies, scratch: Path
+    segments: Segments, settings: CorpusSettings, copies: Copies, scratch: Path
 ) -> Iterator[tuple[Document | Dropped, dict[str, Any]]]:
     """Documents that stay and records of what does not, the latter with what else is to be said of them (`copy_of`, `similarity`)."""
-    lines = RepeatedLines(settings.lines, (d.text for _, d in _documents(segments, copies) if d), scratch) if settings.lines.on else None
+    chosen, lengths = settings.dedup.lines, Lengths(settings.filter)
+    lines = RepeatedLines(chosen, (d.text for _, d in _documents(segments, copies) if d), scratch) if chosen.on else None
     originals = set(copies.of[copies.of >= 0].tolist())
     places: dict[int, str] = {}  # of documents that have copies
     number = -1
@@ -36,6 +39,9 @@ def final(
             document = document.with_text(lines.without(document.text))
             if not document.text.strip():
                 yield Dropped.of(item, "dedup", "nothing but repeated lines"), {}
+                continue
+            if document is not item and (short := lengths.reason(document.text)):
+                yield Dropped.of(item, "filter", short), {}
                 continue
         yield document, {}
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.pipeline import CorpusSettings, batches, stages
-from zhixing.corpus.readers import FORMATS, Item, Source, Watch, read_source
+from zhixing.corpus.readers import FORMATS, Item, Source, Watch, read_source, set_aside
 from zhixing.corpus.resources import resources
 from zhixing.corpus.rows import ERROR, table
 from zhixing.corpus.segments import Cursor, Segments
 from zhixing.corpus.workers import mapped
-from zhixing.errors import InputError
+from zhixing.errors import InputError, ZhixingError
 
 ENOUGH = 1000
 """Records from which on the share of those left out is judged."""
@@ -28,8 +28,8 @@ def gather(
 ) -> Iterator[pa.Table]:
     """Bring the segments to the end of the sources; yields the tables of those that are written, old ones first.
 
-    Raises `InputError` when a file named by hand, or all of them, cannot be read, or too large a share of records is left out;
-    `MissingPackage` and `SettingError` before anything is read.
+    Raises `InputError` when a file named by hand, or all of them, hold nothing readable, or too large a share of records is left out,
+    `ZhixingError` when the disk fails; `MissingPackage` and `SettingError` before anything is read.
     """
     needed = resources(settings)
     stages(settings, needed)  # says now what is missing
@@ -60,17 +60,16 @@ def _rows(sources: Sequence[Source], settings: CorpusSettings, cursor: Cursor, w
 
 
 def file_items(source: Source, settings: CorpusSettings, watch: Watch = lambda source, data: None) -> Iterator[Item]:
-    """What is in a source; that it cannot be read comes as its last item, an error if the user named it or some of it was read."""
+    """What is in a source; that it cannot be read, or not to its end, comes as its last item."""
     documents = 0
     try:
         for item in read_source(source, settings.read, watch):
             documents += isinstance(item, Document)
             yield item
     except InputError as error:
-        if source.named or documents:
-            yield Dropped(source.name, None, ERROR, str(error))
-        else:
-            yield Dropped(source.name, None, "read", str(error).removeprefix(f"{source.name}: "))
+        yield set_aside(source.name, error, begun=documents > 0)
+    except ZhixingError as error:
+        yield Dropped(source.name, None, ERROR, str(error))
 
 
 class _Judge:
@@ -95,8 +94,7 @@ class _Judge:
             if file != self.file:
                 self._next(file)
             if stage == ERROR:
-                where, _, what = why.partition(": ")
-                raise InputError(where, what)
+                raise ZhixingError(why)
             self.records += 1
             if why is not None:
                 self.dropped += 1

@@ -75,7 +75,7 @@ def stages(settings: CorpusSettings, resources: Resources = NOTHING) -> list[Sta
     if chosen.gopher.on:
         chain.append(Gopher(chosen.gopher))
     if chosen.c4.on:
-        chain.append(C4(chosen.c4, resources.bad_words))
+        chain += [C4(chosen.c4, resources.bad_words), Lengths(chosen)]  # of what is left
     if resources.model is not None:
         chain.append(Perplexity(chosen.perplexity, resources.model))
     if resources.overlaps is not None:

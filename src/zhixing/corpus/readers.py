@@ -4,7 +4,7 @@
 2. A file's suffixes, else its first bytes, say how it is packed (.gz, .zst, .bz2, .xz) and what it holds: text, JSON, a table, Parquet,
    HTML, a web crawl, a wiki's dump, SGML, or an archive whose members are read in the same way.
 3. A record or member that cannot be read becomes a `Dropped` with file, line or record, and reason, and the rest is read. A file named by
-   hand that holds nothing readable at all is an `InputError`; in a folder it is one more `Dropped`.
+   hand that holds nothing readable at all is an `InputError`; in a folder it is one more `Dropped`. That the disk fails is neither's fault.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from zhixing.corpus.document import Document, Dropped
 from zhixing.corpus.encoding import Readable, broken, decode, lines, page
 from zhixing.corpus.objects import is_lines, json_lines, json_values
 from zhixing.corpus.sections import grouped
-from zhixing.corpus.sources import FORMATS, PACKED, STDIN, Format, ReadSettings, Source, expand, kind, packing_of, recognised
+from zhixing.corpus.sources import FORMATS, PACKED, STDIN, Format, ReadSettings, Source, expand, kind, office, packing_of, recognised
 from zhixing.corpus.streams import Budget, Peeked, Unpacked, Watched, opened, whole
-from zhixing.errors import InputError
+from zhixing.errors import InputError, ZhixingError
 from zhixing.files import reason
 
 __all__ = ["FORMATS", "PACKED", "STDIN", "Format", "Item", "ReadSettings", "Source", "Watch", "expand", "read", "read_source"]
@@ -54,9 +54,7 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
         except InputError as error:
             if source.named:
                 raise
-            mine = Dropped(
-                source.name, None, "read", str(error).removeprefix(f"{source.name}: ") + "; what came before is read" * bool(here)
-            )
+            mine = set_aside(source.name, error, begun=here > 0)
             yield mine
         documents += here
         first = first or mine
@@ -68,13 +66,30 @@ def read(sources: Sequence[Source], settings: ReadSettings, watch: Watch | None 
         raise InputError(sources[0].path.parent, f"no readable text in any of its {len(sources)} files{why}; {', '.join(FORMATS)} are read")
 
 
+def refuse_unreadable(sources: Sequence[Source], settings: ReadSettings) -> None:
+    """Read each file that was named by hand up to its first document. Raises what `read` raises where there is none."""
+    for source in sources:
+        if source.named and str(source.path) != STDIN and source.path.is_file():  # a pipe can be read only once
+            next((item for item in read([source], settings) if isinstance(item, Document) or item.stage != "read"), None)
+
+
 def read_source(source: Source, settings: ReadSettings, watch: Watch) -> Iterator[Item]:
-    """What is in one source. Raises `InputError` when it cannot be read, or not to its end."""
+    """What is in one source. Raises `InputError` when it cannot be read, or not to its end, `ZhixingError` when the disk fails."""
     try:
         with opened(source.path, partial(watch, source)) as raw:
             yield from _contents(_Stream(raw, source.name, source.path.name, source.named), settings)
     except OSError as error:
-        raise InputError(source.name, f"cannot be read ({reason(error)})") from None
+        if isinstance(error, PermissionError) or error.errno is None:  # the latter is how Arrow complains of damage
+            raise InputError(source.name, f"cannot be read ({reason(error)})") from None
+        raise ZhixingError(f"{source.name}: cannot be read ({reason(error)}); run the command again when it can be") from None
+
+
+def set_aside(source: str, error: InputError, *, begun: bool = False) -> Dropped:
+    """What stands for a source that cannot be read, with the line where that was found, or, when it was begun, for the rest of it."""
+    said = str(error).removeprefix(f"{source}:").strip()
+    line, _, why = said.partition(": ")
+    number, why = (int(line), why) if line.isdecimal() else (None, said)
+    return Dropped(source, number, "read", why + "; what came before is read" * begun)
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,9 @@ def _contents(stream: _Stream, settings: ReadSettings) -> Iterator[Item]:
     packed_warc = form == "warc" and packing == ".gz"  # its records are packed one by one, and found again after damage
     unpacked = Unpacked(file, "" if packed_warc else packing, settings.max_expansion, stream.budget)
     content = Peeked(unpacked)
+    if settings.format == "auto" and (program := office(suffix, content.start)):
+        yield Dropped(stream.source, None, "read", f"files of type {program} are not read; save it as text, HTML or CSV")
+        return
     form = form or recognised(content.start)
     if form is None and stream.named and suffix != ".xml":
         form = "text"
@@ -221,7 +239,7 @@ def _archive(form: Format, file: Watched | Readable, stream: _Stream, settings: 
         try:
             yield from _contents(_Stream(unpacked, source, Path(member.name).name, False, stream.depth + 1, budget), settings)
         except InputError as error:
-            yield Dropped(source, None, "read", str(error).removeprefix(f"{source}: "))
+            yield set_aside(source, error)
         if unpacked.damage:
             yield Dropped(source, None, "read", f"{unpacked.damage}; what came before is read")
         if budget.exhausted:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from zhixing.corpus.document import Document, Dropped, Form
 
 ERROR = "error"
-"""Stage of a row that stands for an `InputError` of the reader: whoever collects the rows raises it."""
+"""Stage of a row that stands for a `ZhixingError` of the reader, which is no mistake in the text: whoever collects the rows raises it."""
 
 SCHEMA = pa.schema(
     [

@@ -9,6 +9,7 @@ A killed run goes on behind the last whole segment.
 
 from __future__ import annotations
 
+import io
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from zhixing.errors import ArtifactError
 from zhixing.files import whole_file, writing
 
 SEGMENT_BYTES = 16_000_000
@@ -36,14 +38,17 @@ class Cursor:
 
 
 class Segments:
-    """The segments in a folder, oldest first."""
+    """The segments in a folder, oldest first. Raises `ArtifactError` where one before the last, or a part of one, is missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open()
 
     def _open(self) -> None:
-        self.files = sorted(self.folder.glob("*.arrow"))
+        self.files = [self.folder / f"{number:05d}.arrow" for number in range(len(list(self.folder.glob("*.arrow"))))]
+        parts = (path.with_suffix(suffix) for path in self.files for suffix in (".arrow", ".ids.npy", ".bands.npy"))
+        if missing := next((part for part in parts if not part.is_file()), None):
+            raise ArtifactError(missing, f"is missing, and what is kept cannot be gone on with; remove {self.folder.parent} and begin anew")
         self._starts: list[int] | None = None
         self._places: list[tuple[Path, int]] = []
         self._held: OrderedDict[int, pa.Table] = OrderedDict()
@@ -80,9 +85,9 @@ class Segments:
         bands = [b for rows in held for b in rows["bands"].to_pylist() if b is not None]
         path = self.folder / f"{number:05d}.arrow"
         with writing(path):
-            np.save(path.with_suffix(".ids.npy"), np.frombuffer(b"".join(ids), "<u8").reshape(len(ids), 2))
+            _save(path.with_suffix(".ids.npy"), np.frombuffer(b"".join(ids), "<u8").reshape(len(ids), 2))
             sketches = np.frombuffer(b"".join(bands), "<u8").reshape(len(bands), -1) if bands else np.empty((0, 0), "<u8")
-            np.save(path.with_suffix(".bands.npy"), np.ascontiguousarray(sketches.T))
+            _save(path.with_suffix(".bands.npy"), np.ascontiguousarray(sketches.T))
             with whole_file(path) as partial:
                 schema = held[0].drop_columns(["id", "bands"]).schema.with_metadata({"cursor": json.dumps(cursor.__dict__)})
                 with pa.ipc.new_file(str(partial), schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
@@ -136,3 +141,10 @@ class Segments:
                 self._held.popitem(last=False)
         self._held.move_to_end(index)
         return str(self._held[index][document - self._starts[index]].as_py())
+
+
+def _save(path: Path, numbers: NDArray[np.uint64]) -> None:
+    """As `np.save` does, which does not say of a disk that it is full."""
+    data = io.BytesIO()
+    np.save(data, numbers)
+    path.write_bytes(data.getbuffer())

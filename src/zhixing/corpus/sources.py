@@ -34,6 +34,8 @@ FORMATS: dict[str, Format] = {
 }
 """What is read in a folder, by suffix; a file of another name is read where its first bytes say what it is."""
 PACKED = (".gz", ".zst", ".bz2", ".xz")
+OFFICE = (".docx", ".doc", ".xlsx", ".xls", ".pptx", ".ppt", ".odt", ".ods", ".odp", ".rtf", ".pdf")
+"""Documents of office programs, which are not read; a text of such a name is one."""
 _SHORT = {".tgz": (".tar", ".gz"), ".tbz2": (".tar", ".bz2"), ".txz": (".tar", ".xz"), ".tzst": (".tar", ".zst")}
 STDIN = "-"
 
@@ -45,6 +47,13 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], Format], ...] = (
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<mediawiki\b", re.S), "wiki"),
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE (?!html)[^>]*>\s*)?<DOC(\s[^>]*)?>", re.S), "sgml"),
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html)\b", re.S | re.I), "html"),
+)
+_OFFICE_MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"%PDF-\d"), "PDF"),
+    (re.compile(rb"\{\\rtf\d"), "RTF"),
+    (re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "Word, Excel or PowerPoint"),
+    (re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/\.rels|word/|xl/|ppt/)", re.S), "Word, Excel or PowerPoint"),
+    (re.compile(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument", re.S), "OpenDocument"),
 )
 _PACKING = {b"\x1f\x8b\x08": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 _MARK = re.compile(rb"^\xef\xbb\xbf")
@@ -82,6 +91,12 @@ def recognised(start: bytes) -> Format | None:
     """What content that begins in this way is, where that can be told."""
     start = _MARK.sub(b"", start)
     return next((form for pattern, form in _MAGIC if pattern.match(start)), None)
+
+
+def office(suffix: str, start: bytes) -> str | None:
+    """The type of a document of an office program, by its suffix or its first bytes; None of what is none."""
+    found = next((name for magic, name in _OFFICE_MAGIC if magic.match(start)), None)
+    return suffix if suffix in OFFICE and (found or b"\0" in start) else found
 
 
 def packing_of(start: bytes) -> str:

@@ -3,7 +3,8 @@
 Unigram    a segmentation x of a word is drawn with probability p(x)^alpha / sum over all segmentations, p(x) the product of its pieces':
            a(j) = log sum over i < j of exp(a(i) + alpha s(i, j)) forwards, then pieces are drawn backwards from the end of the word
 BPE        a word is merged from its characters as usual, but each merge that is possible is left out, for this once, with probability p
-           (arXiv 1910.13267)
+           (arXiv 1910.13267). The library of Hugging Face leaves out fewer: it draws again for all merges after each entry of its queue
+           that is out of date
 
 The word is what the tokenizer's own pre-split leaves together. The text is that of the ids, which is the text that they were made of
 wherever a tokenizer loses nothing; marks among the ids stay where they are. All that is drawn comes from the generator that is given, so

@@ -23,6 +23,7 @@ from zhixing.files import MANIFEST, read_json, refuse_existing, resumable_folder
 from zhixing.version import __version__
 
 if TYPE_CHECKING:
+    from zhixing.corpus.readers import Source
     from zhixing.embeddings.settings import EmbedSettings
     from zhixing.embeddings.vectors import Vectors
 
@@ -104,6 +105,7 @@ def embed(
     out = Path(out)
     refuse_existing(out)
 
+    from zhixing.corpus.collect import files_of, worth
     from zhixing.corpus.prepared import is_data
     from zhixing.corpus.workers import refuse_number, usual_workers
     from zhixing.embeddings import train
@@ -115,10 +117,15 @@ def embed(
     _refuse(texts, data, asked, chosen)
     train.gensim(asked.vectors)  # complains when it is missing, before text is read
     words = [*(nearest or []), *(analogy or [])]
-    request = {**_request(texts, data, asked), "words": words, "text": text_format}
-    with resumable_folder(out, "vectors", request, _worth) as work:
+    sources = [] if data is not None else files_of(texts, asked)
+    request = {**_request(sources, data, asked), "words": words, "text": text_format}
+
+    def kept(work: Path) -> bool:
+        return (work / LINES).is_file() if data is not None else worth(work, sources)
+
+    with resumable_folder(out, "vectors", request, kept) as work:
         if not (work / LINES).is_file():
-            _write_lines(texts, data, asked, work, workers)
+            _write_lines(sources, data, asked, work, workers)
         threads = workers or usual_workers((work / LINES).stat().st_size)
         vectors, trained = _train(texts[0], data, asked, work, threads, words)
         folder = work / "data"
@@ -177,35 +184,25 @@ def _answers(folder: Path, vectors: Vectors, nearest: list[str] | None, analogy:
     }
 
 
-def _worth(work: Path) -> bool:
-    from zhixing.corpus.collect import SEGMENTS
-
-    return (work / LINES).is_file() or any(work.glob(SEGMENTS))
-
-
-def _request(texts: Sequence[str], data: Path | None, asked: EmbedSettings) -> dict[str, Any]:
+def _request(sources: Sequence[Source], data: Path | None, asked: EmbedSettings) -> dict[str, Any]:
     """What tells that the same text is meant."""
-    from zhixing.corpus import fetch
     from zhixing.corpus.collect import request
-    from zhixing.corpus.readers import expand
 
     if data is not None:
         return {"settings": asked.model_dump(), "inputs": [str(data), sha256(data / MANIFEST)], "zhixing": __version__}
-    return request(expand(fetch.resolve(texts)), asked)
+    return request(sources, asked)
 
 
-def _write_lines(texts: Sequence[str], data: Path | None, asked: EmbedSettings, work: Path, workers: int | None) -> None:
+def _write_lines(sources: Sequence[Source], data: Path | None, asked: EmbedSettings, work: Path, workers: int | None) -> None:
     """Write the sentences, and what they come from."""
-    from zhixing.corpus import fetch, prepared
+    from zhixing.corpus import prepared
     from zhixing.corpus.collect import collect, total_bytes
     from zhixing.corpus.document import Document
-    from zhixing.corpus.readers import expand
     from zhixing.corpus.workers import usual_workers
     from zhixing.embeddings.lines import write_tokens, write_words
     from zhixing.store import Store
 
     if data is None:
-        sources = expand(fetch.resolve(texts))
         collected = collect(sources, work, asked, workers or usual_workers(total_bytes(sources)))
         inputs = collected.inputs
         documents: Iterator[Document] = (item for item, _ in collected.items() if isinstance(item, Document))

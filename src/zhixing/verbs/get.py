@@ -11,7 +11,7 @@ from typing import Annotated
 
 from zhixing.config import Result, several
 from zhixing.errors import InputError
-from zhixing.files import refuse_existing, writing
+from zhixing.files import parents, refuse_existing, writing
 
 
 class CorpusResult(Result):
@@ -112,8 +112,7 @@ def _copy_of(name: str, out: Path) -> Path | None:
 def _copy(path: Path, copy: Path) -> Path:
     """Copy a file or folder, whole or not at all."""
     refuse_existing(copy)
-    with writing(copy):
-        copy.parent.mkdir(parents=True, exist_ok=True)
+    with parents(copy), writing(copy):
         partial = copy.with_name(f".{copy.name}.partial-{os.getpid()}")
         try:
             if path.is_dir():

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from zhixing.tokenizer.tokenizer import Tokenizer
 
 PARTS: tuple[Split, Split] = ("train", "valid")
+LATER = ("split", "statistics", "tokenizer")
+"""Groups of settings that say what is made of text that is cleaned already."""
 REPORT_DOCUMENTS = 300
 COMMIT = 16
 """Batches after which what is tokenized survives a kill."""
@@ -87,7 +89,7 @@ def prepare(
     """Turn text into training data: clean, deduplicate, split, tokenize, report.
 
     A run that was stopped goes on when the same is asked for again, and gives the same bytes, as does any number of workers (but for
-    `tokenizer.kind=unigram`, whose trainer breaks ties by chance).
+    `tokenizer.kind=unigram`, whose trainer breaks ties by chance). With another tokenizer or split it goes on with the cleaned text.
     Raises `InputError` for text that cannot be read, `SettingError` for settings that cannot be, `ArtifactError` when `out` exists.
     """
     texts = several(texts)
@@ -100,23 +102,27 @@ def prepare(
         raise SettingError(named[0], "has no effect on a tokenizer that is given with --tokenizer; leave one of them out")
     refuse_existing(out)
 
-    from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, request, total_bytes
-    from zhixing.corpus.readers import expand
+    from zhixing.corpus.collect import collect, files_of, request, total_bytes, worth
     from zhixing.corpus.workers import refuse_number, usual_workers
     from zhixing.tokenizer.settings import PrepareSettings
 
     refuse_number(workers)
     asked = resolve(PrepareSettings, chosen)
     path, given = _given(tokenizer)
-    sources = expand(fetch.resolve(texts))
+    sources = files_of(texts, asked)
     size = total_bytes(sources)
-    wish = {**request(sources, asked), "tokenizer": given.fingerprint if given else None}
+    wish = request(sources, asked)
+    later = {name: wish["settings"].pop(name) for name in LATER} | {"given": given.fingerprint if given else None}
     manifest: dict[str, Any] = {}
-    with resumable_folder(out, "data", wish, lambda work: any(work.glob(SEGMENTS)), extra=manifest) as work:
+    with resumable_folder(out, "data", wish, lambda work: worth(work, sources), later=later, extra=manifest) as work:
         folder = work / "data"
         collected = collect(sources, work, asked, workers or usual_workers(size), ray)
-        result, tokens = _fill(folder, out, texts[0], collected, asked, given, size)
+        try:
+            result, tokens = _fill(folder, out, texts[0], collected, asked, given, size)
+        except SettingError:
+            if worth(work, sources):
+                say(f"the cleaned text is kept in {work}, and the same command with another tokenizer or split goes on from it")
+            raise
         manifest |= {"tokens": tokens, "vocabulary": result.vocabulary, "fingerprint": result.fingerprint}
         _record(
             folder, out, texts, collected, asked, chosen, None if given is None else {"path": str(path), "fingerprint": given.fingerprint}

@@ -141,20 +141,18 @@ def _of_data(data: Path, out: Path | None, asked: StatsSettings, chosen: Mapping
 
 def _of_texts(texts: Sequence[str], out: Path | None, asked: StatsSettings, chosen: Mapping[str, Any], workers: int | None) -> StatsResult:
     """Read and clean texts, and count them."""
-    from zhixing.corpus import fetch
-    from zhixing.corpus.collect import SEGMENTS, collect, request, total_bytes
+    from zhixing.corpus.collect import collect, files_of, request, total_bytes, worth
     from zhixing.corpus.document import Dropped
-    from zhixing.corpus.readers import expand
     from zhixing.corpus.stats import Statistics
     from zhixing.corpus.workers import usual_workers
 
-    sources = expand(fetch.resolve(texts))
+    sources = files_of(texts, asked)
     with ExitStack() as stack:
         if out is None:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         else:
             work = stack.enter_context(
-                resumable_folder(Path(out), "statistics", request(sources, asked), lambda work: any(work.glob(SEGMENTS)))
+                resumable_folder(Path(out), "statistics", request(sources, asked), lambda work: worth(work, sources))
             )
         (work / "data").mkdir(exist_ok=True)
         collected = collect(sources, work, asked, workers or usual_workers(total_bytes(sources)))

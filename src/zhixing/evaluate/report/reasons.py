@@ -47,6 +47,11 @@ _CHINESE = [
     ("its text is empty", "文本为空"),
     ("holds no text", "没有文本"),
     (r"has only (\d+) columns", r"只有 \1 列"),
+    (r"has (\d+) columns, and the header (\d+)", r"有 \1 列，而表头只有 \2 列"),
+    (r"files of type (.+) are not read; save it as text, HTML or CSV", r"不读取 \1 类型的文件；请另存为文本、HTML 或 CSV"),
+    (r"files of type (.+) are not read", r"不读取 \1 类型的文件"),
+    ("is binary, not text", "是二进制文件，不是文本"),
+    (r"cannot be read \((.*)\)", r"无法读取（\1）"),
     ("bytes that are not in the file's encoding", "含有不属于该文件编码的字节"),
     (r"line longer than read\.max_line = (\d+) characters", r"行长超过 read.max_line = \1 个字符"),
     (r"longer than read\.max_record = (\d+) (?:bytes|characters)", r"长度超过 read.max_record = \1"),
@@ -54,11 +59,14 @@ _CHINESE = [
     (r"not a readable row \((.*)\)", r"无法读取的行（\1）"),
     ("other reasons", "其他原因"),
 ]
+_REST = ("; what came before is read", "；此前的内容已读取")
 _PATTERNS = [(re.compile(english), chinese) for english, chinese in _CHINESE]
 
 
 def in_chinese(reason: str) -> str:
     """A reason in Chinese; itself where there is no translation."""
+    if reason.endswith(_REST[0]):
+        return in_chinese(reason.removesuffix(_REST[0])) + _REST[1]
     for pattern, said in _PATTERNS:
         if found := pattern.fullmatch(reason):
             return found.expand(said)
