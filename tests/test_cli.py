@@ -114,16 +114,28 @@ def test_the_overview_names_every_verb_with_its_summary(capsys):
         told = import_module(f"zhixing.verbs.{verb}") if verb in zhixing.TASKS else cli.function(verb)
         summary = inspect.getdoc(told).splitlines()[0]
         assert summary.endswith((".", ":"))
-        assert f"  {verb:<9} {summary}" in text
+        assert f"  {verb:<10} {summary}" in text
 
 
 def test_a_verb_with_tasks_lists_them(capsys):
     assert cli.run(["finetune"]) == 0
     text = capsys.readouterr().out
-    assert "usage: zhixing finetune TASK" in text
-    assert f"  classify  {inspect.getdoc(zhixing.finetune.classify).splitlines()[0]}" in text
+    assert "Usage: zhixing finetune TASK" in text
+    assert f"  classify   {inspect.getdoc(zhixing.finetune.classify).splitlines()[0]}" in text
     with pytest.raises(UserError, match="no task 'clasify'; did you mean classify"):
         cli.run(["finetune", "clasify"])
+
+
+def test_models_are_named_in_the_same_ways_everywhere():
+    """Whatever opens a model opens a folder, a name and a hub id, and says so."""
+    told = {
+        f"{verb} {name}": parameter.annotation
+        for verb in COMMANDS
+        for name, parameter in inspect.signature(cli.function(verb), eval_str=False).parameters.items()
+        if name in ("base", "a") or (name in ("model", "run") and verb not in ("predict", "translate"))
+    }
+    assert len(told) == 10
+    assert [where for where, meaning in told.items() if "hub id" not in str(meaning)] == []
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -135,16 +135,16 @@ def _known(word: str, names: Sequence[str], what: str) -> str:
 
 def _tasks(verb: str) -> str:
     """What `zhixing finetune --help` prints."""
-    lines = [f"usage: zhixing {verb} TASK [ARGUMENTS] [--json]", "", _summary(verb), ""]
-    lines += [f"  {task:<9} {(inspect.getdoc(function(f'{verb} {task}')) or '').splitlines()[0]}" for task in TASKS[verb]]
+    lines = [f"Usage: zhixing {verb} TASK [ARGUMENTS] [--json]", "", _summary(verb), ""]
+    lines += [f"  {task:<10} {(inspect.getdoc(function(f'{verb} {task}')) or '').splitlines()[0]}" for task in TASKS[verb]]
     return "\n".join([*lines, "", f"zhixing {verb} TASK --help says more."])
 
 
 def overview() -> str:
     """What `zhixing --help` prints."""
-    lines = ["usage: zhixing COMMAND [ARGUMENTS] [--json]", "", "From a folder of text to a language model of your own.", ""]
+    lines = ["Usage: zhixing COMMAND [ARGUMENTS] [--json]", "", "From a folder of text to a language model of your own.", ""]
     for verb in VERBS:
-        lines.append(f"  {verb:<9} {_summary(verb)}")
+        lines.append(f"  {verb:<10} {_summary(verb)}")
     lines += ["", "zhixing COMMAND --help says more. A first run:", ""]
     lines += [
         "  zhixing prepare TEXT... --out data/x",

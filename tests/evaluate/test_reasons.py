@@ -1,11 +1,23 @@
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from messy import messy
 
 from zhixing import stats
-from zhixing.evaluate.report.reasons import in_chinese
+from zhixing.corpus.document import Dropped
+from zhixing.corpus.labelled import Example, Labelled
+from zhixing.corpus.labelled.examine import examine
+from zhixing.corpus.pairs import faults as pair_faults
+from zhixing.corpus.pairs.report import OTHER_KINDS
+from zhixing.corpus.questions import FATAL, MENDED
+from zhixing.evaluate.report.page import told, warnings
+from zhixing.evaluate.report.reasons import FAULTS, KINDS, in_chinese
+from zhixing.tasks.answer.material import _warnings
+from zhixing.train import preflight
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +65,53 @@ def test_what_prepare_says_of_files_is_told_in_chinese(tmp_path):
         "是二进制文件，不是文本；此前的内容已读取",
         "有 3 列，而表头只有 2 列",
     }
+
+
+def in_words(text):
+    """Chinese, and no English left but names of settings, verbs, files and labels."""
+    said = in_chinese(text)
+    return re.search("[一-鿿]", said) and not re.search(r"\b(the|of|is|are|its|with|and)\b", said)
+
+
+def test_warnings_of_a_plan_are_told_in_chinese(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "occurrences", lambda store: np.zeros(store.vocabulary))
+    monkeypatch.setattr(preflight, "overlap", lambda train, valid: 0.5)
+    (tmp_path / "statistics.json").write_text('{"duplicates": 5, "documents": {"read": 10}}', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    store = SimpleNamespace(tokens=100, vocabulary=100, folder=Path())
+    found = preflight.findings(store, store, 3000, 100_000)
+    assert len(found) == 6 and all(map(in_words, found)), [*map(in_chinese, found)]
+    assert in_chinese(preflight.findings(store, store, 3000, 10**6)[1]).startswith("训练太短：每个参数只有 0.003 个词元")
+
+
+def test_warnings_about_labelled_texts_are_told_in_chinese():
+    train = [
+        *(Example(f"a film, the number {n}", "positive", "t.tsv", n) for n in range(1, 40)),
+        Example("A film, the number 1!", "positive", "t.tsv", 40),
+        Example("a film, the number 2", "postive", "t.tsv", 41),
+        Example("12345 !!", "bad", "t.tsv", 42),
+    ]
+    found = Labelled("single", train, [Dropped("t.tsv", 99, "label", "its label is missing (null or NaN)")])
+    parts = {"train": train, "valid": [Example("a film, the number 3", "positive", "v.tsv", 1)]}
+    report = examine(parts, found, tokens={"train": [500] * len(train), "valid": [3]}, window=128)
+    assert len(report["warnings"]) == 8 and all(map(in_words, report["warnings"])), [*map(in_chinese, report["warnings"])]
+    assert in_chinese(report["warnings"][0]) == "剔除了 1 行，第一处为 t.tsv:99：标签缺失（null 或 NaN）"
+
+
+def test_warnings_about_questions_are_told_in_chinese():
+    faults = [SimpleNamespace(id="a:1", reason=FATAL["id"], mended=False), SimpleNamespace(id="b", reason=MENDED["absent"], mended=True)]
+    part = {"cut_answers": 2, "inexact_answers": 3, "questions": 9, "unanswerable": 0}
+    report = {"set_aside": 1, "parts": {"train": part, "valid": {**part, "unanswerable": 1}}, "overlap": {"questions": 4}}
+    found = _warnings(report, SimpleNamespace(found=[SimpleNamespace(total=10)], faults=faults))
+    assert len(found) == 8 and all(map(in_words, found)), [*map(in_chinese, found)]
+    assert in_chinese(found[0]) == "10 个问题中剔除了 1 个，第一个为 a:1：问题编号重复"
+
+
+def test_faults_of_questions_and_pairs_all_have_a_translation():
+    assert set(FAULTS) == {*FATAL, *MENDED}
+    assert {kind: english for kind, (english, _) in KINDS.items()} == {**pair_faults.KINDS, **OTHER_KINDS}
+
+
+def test_pages_show_both_languages():
+    assert told("is empty") == '<span lang="en">is empty</span><span lang="zh">为空</span>'
+    assert "为空" in warnings(["its text is empty"])

@@ -81,6 +81,15 @@ def test_all_that_is_written_agrees(text: Path, tmp_path: Path) -> None:
     assert not leftovers(out.parent)
 
 
+def test_the_report_on_the_tokenizer_looks_at_all_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"The quick fox is number {n}.\n" for n in range(700)), encoding="utf-8")
+    (tmp_path / "b.txt").write_text("".join(f"天行健，君子第{n}回自强不息。\n" for n in range(300)), encoding="utf-8")
+    small([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")], tmp_path / "data", vocabulary=300, settings=["dedup.near.on=false"])
+    found = read_json(tmp_path / "data/tokenizer_report.json")
+    assert set(found["samples"]) == {"en", "zh"}
+    assert 0.2 < found["languages"]["zh"]["characters"] / found["languages"]["en"]["characters"] < 0.3
+
+
 def test_the_same_text_gives_the_same_data_wherever_it_stands(text: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -80,7 +80,8 @@ class Plan(Result):
         shape = f"{model['kind']}, {layers} layers x {model['width']}" if layers else f"{model['kind']}, {model['width']} wide"
         yield f"model       {shape}, {count(self.parameters)} parameters, vocabulary {self.vocabulary}"
         yield f"training    {self.steps} steps of {self.batch_tokens} tokens, {count(self.tokens)} tokens in all"
-        yield f"data        {self.epochs:.2f} epochs, {self.tokens_per_parameter:.1f} tokens a parameter"
+        rate = self.tokens_per_parameter
+        yield f"data        {self.epochs:.2f} epochs, {rate:{'.1f' if rate >= 0.1 else '.1g'}} tokens a parameter"
         yield f"time        {duration(self.seconds)} ({self.step_seconds:.3g} s a step, {count(self.tokens_per_second)} tokens/s)"
         yield f"memory      {human_bytes(self.memory_bytes)} of {human_bytes(self.available_bytes)} available"
         yield f"machine     {self.device} in {self.precision}: {count(self.peak_flops)}FLOP/s measured, {self.mfu:.0%} of it used"

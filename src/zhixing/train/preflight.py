@@ -24,7 +24,7 @@ def findings(train: Store, valid: Store, tokens: int, parameters: int) -> list[s
     if epochs > 20:
         found.append(f"too little data: every text is read {epochs:.0f} times; add text or shorten the run")
     if tokens < parameters / 4:
-        found.append(f"too short a run: {tokens / parameters:.1f} tokens a parameter; give it more minutes, or set a smaller model.width")
+        found.append(f"too short a run: {tokens / parameters:.1g} tokens a parameter; give it more minutes, or set a smaller model.width")
     if valid.tokens < 5_000:
         found.append(
             f"the validation part has only {valid.tokens} tokens: its figures will have wide intervals; prepare with a larger split.valid"

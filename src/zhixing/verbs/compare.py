@@ -42,7 +42,11 @@ class CompareResult(Result):
 
 
 def compare(
-    a: Annotated[Path, "A run folder, or a Hugging Face folder; of classifiers, readers and translators also a file of predictions."],
+    a: Annotated[
+        Path,
+        "A run folder, a Hugging Face folder, or a model by its name or hub id; of classifiers, readers and translators also a file of "
+        "predictions.",
+    ],
     b: Annotated[Path, "The one to compare it with."],
     *,
     data: Annotated[
@@ -50,15 +54,15 @@ def compare(
         "Texts, or a data folder (its validation part); for classifiers labelled texts, for readers questions, for translators sentence "
         "pairs. Default for language models: what both were validated on.",
     ] = None,
-    window: Annotated[int | None, "Language models: tokens seen at once; default: each model's context."] = None,
-    stride: Annotated[int | None, "Language models: new tokens a window; default: half a window."] = None,
+    window: Annotated[int | None, "Decoders: tokens seen at once; default: each model's context."] = None,
+    stride: Annotated[int | None, "Decoders: new tokens a window; default: half a window."] = None,
     text_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of labels."] = None,
     pair_column: Annotated[str | None, "Classifiers: name or 0-based number of the column of second texts."] = None,
     source_column: Annotated[str | None, "Translators: name or 0-based number of the column of sources."] = None,
     target_column: Annotated[str | None, "Translators: name or 0-based number of the column of references."] = None,
     test: Annotated[
-        str, "Bootstrap, permutation (approximate randomisation), or mcnemar (of rates alone, which classifiers and readers have)."
+        str, "Test: bootstrap, permutation (approximate randomisation), or mcnemar (of rates alone, which classifiers and readers have)."
     ] = "bootstrap",
     device: Annotated[str, "auto, cpu or cuda."] = "auto",
 ) -> CompareResult:

@@ -51,7 +51,7 @@ class EvaluateResult(Result):
 
 
 def evaluate(
-    model: Annotated[Path, "A run folder, or a Hugging Face folder."],
+    model: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name or hub id."],
     *,
     data: Annotated[
         list[str] | str | None,

@@ -44,7 +44,7 @@ class GenerateResult(Result):
 
 
 def generate(
-    model: Annotated[Path, "A run folder, a Hugging Face folder, or a hub id."],
+    model: Annotated[Path, "A run folder, a Hugging Face folder, or a model by its name or hub id."],
     *,
     prompt: Annotated[list[str] | str, "Text to continue; may be given several times. Empty: begin a new document."] = "",
     samples: Annotated[int, "Continuations of each prompt, drawn together."] = 1,

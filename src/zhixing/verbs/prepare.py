@@ -247,12 +247,12 @@ def _check(where: str, summary: Mapping[str, Any]) -> None:
         )
 
 
-def _texts(folder: Path, part: str) -> Iterator[str]:
-    """The texts of a part, from disk."""
+def _texts(folder: Path, part: str, every: int = 1) -> Iterator[str]:
+    """The texts of a part, from disk; or only one in so many."""
     import zstandard
 
     with zstandard.open(folder / f"documents/{part}-00000.jsonl.zst", "rb") as file:
-        for line in io.TextIOWrapper(file, encoding="utf-8", newline="\n"):
+        for line in islice(io.TextIOWrapper(file, encoding="utf-8", newline="\n"), 0, None, every):
             yield json.loads(line)["text"]
 
 
@@ -282,7 +282,8 @@ def _describe(out: Path, folder: Path, tokenizer: Tokenizer, summary: dict[str, 
     for part, number in tokens.items():
         summary["parts"][part]["tokens"] = number
     write_json(folder / "statistics.json", summary)
-    write_json(folder / "tokenizer_report.json", report(tokenizer, islice(_texts(folder, "train"), REPORT_DOCUMENTS)))
+    every = -(-summary["parts"]["train"]["documents"] // REPORT_DOCUMENTS)  # languages may come one after the other
+    write_json(folder / "tokenizer_report.json", report(tokenizer, _texts(folder, "train", every)))
     found = baselines(Store(folder, "train"), Store(folder, "valid"), _texts(folder, "train"), _texts(folder, "valid"))
     write_json(folder / "baselines.json", found)
     digest = hashlib.sha256(tokenizer.fingerprint.encode())

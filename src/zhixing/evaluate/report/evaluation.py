@@ -55,7 +55,7 @@ def _scores(report: dict[str, Any]) -> str:
     unknown = int(report.get("unknown_tokens", 0))
     warning = both(
         f"{unknown:,} tokens are unknown to the tokenizer: what they stand for is lost, and all figures are too good.",
-        f"分词器不认识其中 {unknown:,} 个词元：其内容已丢失，所有数字都偏好。",
+        f"分词器不认识其中 {unknown:,} 个词元：其内容已丢失，各项指标都偏乐观。",
     )
     return (
         f"<p>{said}</p>{numbers(size)}"

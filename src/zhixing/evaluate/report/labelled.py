@@ -24,6 +24,7 @@ from zhixing.evaluate.report.page import (
     read,
     section,
     table,
+    told,
     warnings,
     wide,
 )
@@ -148,10 +149,10 @@ def _languages(found: Mapping[str, Mapping[str, int]]) -> str:
 def _set_aside(found: Mapping[str, Any]) -> str:
     if not found["rows"]:
         return f"<p>{both('Nothing was set aside.', '没有剔除任何行。')}</p>"
-    rows = [[e["where"], e["reason"], wide(e["text"])] for e in found["examples"]]
-    counts = table([("reason", "原因"), ("rows", "行数")], list(found["reasons"].items()))
+    rows = [[e["where"], told(e["reason"]), wide(e["text"])] for e in found["examples"]]
+    counts = table([("reason", "原因"), ("rows", "行数")], [[told(why), rows] for why, rows in found["reasons"].items()])
     return counts + table([("where", "位置"), ("reason", "原因"), ("text", "文本")], rows)
 
 
 def _found_out(said: list[str]) -> str:
-    return "".join(f"<p>{escape(text)}</p>" for text in said)
+    return "".join(f"<p>{told(text)}</p>" for text in said)

@@ -14,6 +14,7 @@ from typing import Any
 
 from zhixing.console import duration
 from zhixing.errors import InputError
+from zhixing.evaluate.report.reasons import in_chinese
 from zhixing.files import read_json
 
 STYLE = """
@@ -115,7 +116,12 @@ def part_name(name: str) -> Html:
 
 def warnings(texts: Iterable[str]) -> str:
     """What should be looked at; nothing without any."""
-    return "".join(f'<p class="warning">{escape(str(text))}</p>' for text in texts)
+    return "".join(f'<p class="warning">{told(str(text))}</p>' for text in texts)
+
+
+def told(reason: str) -> Html:
+    """A reason or a warning of a record, in both languages as far as there is a translation."""
+    return both(escape(reason), escape(in_chinese(reason)))
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:

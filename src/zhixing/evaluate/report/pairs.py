@@ -10,22 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, section, table, wide
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, read, section, table, told, wide
+from zhixing.evaluate.report.reasons import KINDS
 from zhixing.files import write_text
 
 PAIRS = "pair_report.json"
-_KINDS = {
-    "blank": ("a side is blank", "一侧为空"),
-    "swapped": ("source and target are swapped", "原文与译文颠倒"),
-    "script": ("a side is not in the script of its language", "一侧的文字与其语言不符"),
-    "copy": ("both sides are the same text", "两侧文本相同（未翻译）"),
-    "ratio": ("one side is far longer than its partner", "两侧长度相差悬殊"),
-    "long": ("a side is too long", "一侧过长"),
-    "read": ("cannot be read", "无法读取"),
-    "duplicate": ("occurred before", "重复出现"),
-    "overlap": ("a copy or near copy of a held-out pair", "与留出句对相同或近似"),
-    "alignment": ("the sides do not seem to translate each other", "两侧似乎并非互译"),
-}
 _SIDES = {"source": ("source", "原文"), "target": ("target", "译文")}
 _SCRIPTS = {"simplified": ("Simplified", "简体"), "traditional": ("Traditional", "繁体"), "mixed": ("both in one line", "同行混用")}
 _LINES = 60
@@ -63,7 +52,7 @@ def _headline(report: Mapping[str, Any]) -> str:
 
 
 def _name(kind: str) -> Html:
-    return both(*_KINDS.get(kind, (escape(kind), escape(kind))))
+    return both(*KINDS.get(kind, (escape(kind), escape(kind))))
 
 
 def _findings(report: Mapping[str, Any]) -> str:
@@ -74,7 +63,8 @@ def _findings(report: Mapping[str, Any]) -> str:
     note = f"<p class=soft>{judged}</p>" if judged else ""
     if not found:
         return f"<p>{both('Nothing out of the ordinary was found.', '未发现异常。')}</p>{note}"
-    drawn = plots.bars([(kind, float(one["count"])) for kind, one in found.items()])
+    counts = {kind: float(one["count"]) for kind, one in found.items()}
+    drawn = both(plots.bars(list(counts.items())), plots.bars([(KINDS.get(kind, (kind, kind))[1], n) for kind, n in counts.items()]))
     rows = [[_name(kind), one["count"], f"{one['share']:.2%}"] for kind, one in found.items()]
     head = [("what", "问题"), ("pairs", "句对"), ("share", "占比")]
     left_out = both("All pairs that were left out stand, with their reasons, in dropped.jsonl.", "所有被剔除的句对及原因见 dropped.jsonl。")
@@ -84,7 +74,7 @@ def _findings(report: Mapping[str, Any]) -> str:
 def _examples(report: Mapping[str, Any]) -> str:
     made = []
     for kind, one in report["findings"].items():
-        rows = [[e["where"], e["reason"], wide(e["source"]), wide(e["target"])] for e in one["examples"]]
+        rows = [[e["where"], told(e["reason"]), wide(e["source"]), wide(e["target"])] for e in one["examples"]]
         head = [("where", "位置"), ("reason", "原因"), ("source", "原文"), ("target", "译文")]
         lines, more = one["lines"][:_LINES], one["count"] - _LINES
         rest = f" {both(f'and {more:,} more', f'另有 {more:,} 处')}" if more > 0 else ""
@@ -117,4 +107,4 @@ def _monolingual(found: Mapping[str, int] | None) -> str:
     if not found:
         return ""
     known = {"read": ("lines read", "读入的行"), "kept": ("to be translated back", "用于回译")}
-    return table([("lines", "行"), ("number", "数目")], [[both(*known.get(k, _KINDS.get(k, (k, k)))), n] for k, n in found.items()])
+    return table([("lines", "行"), ("number", "数目")], [[both(*known.get(k, KINDS.get(k, (k, k)))), n] for k, n in found.items()])

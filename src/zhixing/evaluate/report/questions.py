@@ -24,23 +24,10 @@ from zhixing.evaluate.report.page import (
     warnings,
     wide,
 )
+from zhixing.evaluate.report.reasons import FAULTS
 from zhixing.files import write_text
 
 DATA = "data_report.json"
-_FAULTS = {
-    "moved": "答案位置有误，已取最近的匹配位置",
-    "searched": "答案缺少位置，已取首个匹配位置",
-    "absent": "答案不在原文中",
-    "silent": "没有答案且未标明 is_impossible，按无答案处理",
-    "form": "不符合问题的格式",
-    "question": "问题为空",
-    "context": "原文为空",
-    "surrogate": "含有半个代理对字符",
-    "id": "问题编号重复",
-    "answer": "答案为空",
-    "contradiction": "标为无答案却给出了答案",
-    "nowhere": "所有答案都不在原文中",
-}
 _COUNTS = {
     "questions": ("questions", "问题"),
     "texts": ("texts", "原文"),
@@ -58,6 +45,7 @@ _LENGTHS = {
     "answer_characters": ("answer, characters", "答案（字符）"),
     "tokens": ("window, tokens", "窗口（词元）"),
 }
+_QUANTILES = {"least": "最小", "median": "中位数", "most": "最大"}
 _SHOWN = 20
 
 
@@ -86,7 +74,7 @@ def _faults(report: Mapping[str, Any]) -> str:
         return NONE
     rows = [
         [
-            both(escape(fault["reason"]), _FAULTS.get(kind, escape(fault["reason"]))),
+            both(escape(fault["reason"]), FAULTS.get(kind, escape(fault["reason"]))),
             both("mended or passed over", "已修正或放过") if fault["mended"] else both("set aside", "剔除"),
             fault["questions"],
             wide(", ".join(fault["ids"][:8]) + (", ..." if fault["questions"] > 8 else "")),
@@ -115,7 +103,7 @@ def _lengths(report: Mapping[str, Any]) -> str:
     for key, name in _LENGTHS.items():
         rows += [[part_name(side), both(*name), *found[key].values()] for side, found in report["parts"].items() if found[key]]
     quantiles = list(report["parts"]["train"]["characters"])
-    return table([("part", "部分"), ("length of", "长度"), *((q, q) for q in quantiles)], rows)
+    return table([("part", "部分"), ("length of", "长度"), *((q, _QUANTILES.get(q, q)) for q in quantiles)], rows)
 
 
 def _languages(found: Mapping[str, Mapping[str, int]]) -> str:

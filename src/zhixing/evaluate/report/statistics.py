@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, ranking, read, section, show, table, tree
-from zhixing.evaluate.report.reasons import in_chinese
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, piece, ranking, read, section, show, table, told, tree
 from zhixing.files import human_bytes, write_text
 
 LANGUAGES = {"zh": ("Chinese", "中文"), "en": ("English", "英文"), "other": ("other languages", "其他语言")}
@@ -109,7 +108,7 @@ def _reason(stage: str, entry: dict[str, Any]) -> str:
         f'<p class="example"><span class=soft>{escape(example["where"])}</span><br>{escape(example["text"][:80])}</p>'
         for example in entry["examples"]
     )
-    why = both(escape(entry["reason"]), escape(in_chinese(entry["reason"])))
+    why = told(entry["reason"])
     return f"<p>{_stage(stage)}: {why} <span class=soft>({show(entry['documents'])})</span></p>{examples}"
 
 

@@ -37,9 +37,9 @@ def _headline(result: dict[str, Any]) -> str:
         [
             (f"{result['words']:,}", *units),
             (f"{result['width']:,}", "numbers in each", "维数"),
-            (count(result["text_words"]), "in the text", "文本总量"),
+            (count(result["text_words"]), "words in the text", "文本总词数"),
             (both(duration(result["seconds"]), duration_zh(result["seconds"])), "of training", "训练用时"),
-            (count(result["words_per_second"]), "a second", "每秒"),
+            (count(result["words_per_second"]), "words a second", "每秒词数"),
         ]
     )
 

@@ -103,13 +103,13 @@ class ClassifyLadderResult(Result):
 
 def classify(
     *,
-    data: Annotated[
-        list[str] | str, "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, hf:owner/name."
-    ],
+    data: Annotated[list[str] | str, "Labelled texts: csv, tsv, jsonl, json, parquet, a folder of classes, a corpus by name, a hub id."],
     out: Annotated[Path, "The folder to write, or an unfinished one to continue."],
     test: Annotated[list[str] | str | None, "Texts to test on. Default: a fifth of each class of the data."] = None,
     base: Annotated[
-        str | None, "What the rung pretrained starts from: minilm, a run, a Hugging Face folder. Default: minilm, for texts not in Chinese."
+        str | None,
+        "What the rung pretrained starts from: minilm, a run, a Hugging Face folder, a hub id (see get --help). Default: minilm, for texts "
+        "not in Chinese.",
     ] = None,
     text_column: Annotated[str | None, "Name or 0-based number of the column of texts."] = None,
     label_column: Annotated[str | None, "Name or 0-based number of the column of labels."] = None,
