@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from zhixing.errors import SettingError
-from zhixing.models import LlamaSettings, build
+from zhixing.models import BertSettings, CNNSettings, GPT2Settings, LlamaSettings, ModernBertSettings, RNNSettings, build
 from zhixing.train.optim import Muon, Optimizer, OptimSettings, orthogonalize
 
 
@@ -120,6 +120,27 @@ def test_lower_layers_move_less():
         assert rates["decoder.embedding.weight"] == pytest.approx(0.2 / 8)
         assert rates["head.weight"] == pytest.approx(0.2)
         assert rates["decoder.trunk.norm.weight"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "above"),
+    [
+        (BertSettings(layers=2, width=16, heads=1), "encoder",
+         {"encoder.positions": 2, "encoder.trunk.norm": 2, "encoder.trunk.blocks.1": 0, "head.transform.norm": 0}),
+        (ModernBertSettings(layers=2, width=16, heads=1), "encoder", {"encoder.trunk.first_norm": 2, "encoder.trunk.norm": 0}),
+        (GPT2Settings(layers=2, width=16, heads=1), "decoder", {"decoder.positions": 2, "decoder.trunk.norm": 0}),
+        (CNNSettings(layers=2, width=16), "encoder-decoder",
+         {"encoder.trunk.norm": 0, "decoder.trunk.looks.0": 1, "decoder.trunk.norm": 0}),
+        (RNNSettings(layers=2, width=16), "encoder-decoder",
+         {"encoder.trunk.layers.0": 1, "decoder.trunk.look": 1, "decoder.trunk.norm": 0}),
+    ],
+    ids=["bert", "modernbert", "gpt2", "cnn", "rnn"],
+)  # fmt: skip
+def test_what_stands_in_front_of_the_layers_moves_as_the_embedding_does(settings, shape, above):
+    optimizer = Optimizer(build(settings, 20, shape), OptimSettings(learning_rate=1, table_rate=1, vector_rate=1, layer_decay=0.5))
+    rates = {optimizer.names[p]: g["peak"] for part in optimizer.parts for g in part.param_groups for p in g["params"]}
+    for beginning, layers in above.items():
+        assert {rate for name, rate in rates.items() if name.startswith(f"{beginning}.")} == {0.5**layers}, beginning
 
 
 def test_frozen_parts_stay():

@@ -91,6 +91,15 @@ def test_a_marian_folder_is_what_it_was_and_learns(place):
     assert torch.allclose(rows[-1], rows[:-1].mean(0), atol=1e-5)
 
 
+def test_rdrop_is_refused_where_the_base_drops_nothing(place):
+    folder = marian_folder(place / "undropped")
+    assert pretrained.load(folder).model.settings.dropout == 0
+    with pytest.raises(SettingError, match=r"objective.rdrop: compares two passes .* model.dropout = 0; set model.dropout=0.1"):
+        train(place, "no", {**BASED, "objective.rdrop": 1}, base=folder)
+    assert not (place / "no").exists()
+    train(place, "dropped", {**BASED, "objective.rdrop": 1, "model.dropout": 0.1}, base=folder)
+
+
 def test_an_m2m100_folder_keeps_its_marks_of_languages(place):
     folder = m2m100_folder(place / "m2m")
     rows = [(a, b, "zh") for a, b in pairs(40)] + [(a, german(a), "de") for a, _ in pairs(40, seed=2)]

@@ -14,14 +14,16 @@ Three kinds of parameter are told apart by where they are and what shape they ha
     tables    the embedding and the output head
     vectors   gains and biases: never decayed
 
-With `layer_decay` d, parameters of layer n of a role's L layers move at d^(L-1-n) times their rate, embeddings at d^L, and what stands
-above the layers at the full rate (Howard & Ruder 2018, arXiv 1801.06146): of a trained model, the lower layers are to change less.
+With `layer_decay` d, parameters of layer n of a role's L layers move at d^(L-1-n) times their rate, embeddings, and norms between them and
+the layers, at d^L, and what stands above the layers at the full rate (Howard & Ruder 2018, arXiv 1801.06146): of a trained model, the lower
+layers are to change less.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -131,10 +133,10 @@ class Optimizer:
         rates = {"matrix": s.learning_rate, "table": s.table_rate, "vector": s.vector_rate}
         decays = {"matrix": s.weight_decay, "table": 0.0 if s.kind == "muon" else s.weight_decay, "vector": 0.0}
         groups: dict[tuple[str, float], list[nn.Parameter]] = defaultdict(list)
-        tops = _tops(list(self.names.values()))
+        above = _layers_above(self.names.values())
         for name, p in model.named_parameters():
             if p.requires_grad:
-                groups[_kind(name, p), s.layer_decay ** _below(name, tops)].append(p)
+                groups[_kind(name, p), s.layer_decay ** above[name]].append(p)
         matrices, others = list[dict[str, object]](), list[dict[str, object]]()
         for (kind, share), params in groups.items():
             one: dict[str, object] = {"params": params, "lr": rates[kind] * share, "weight_decay": decays[kind]}
@@ -205,24 +207,24 @@ def _kind(name: str, p: nn.Parameter) -> str:
     return "vector" if p.ndim < 2 else "matrix" if ".trunk." in f".{name}" else "table"
 
 
-_LAYER = re.compile(r"^(.*?)\.(?:blocks|layers)\.(\d+)\.")
 _ROLE = re.compile(r"(?:^|\.)(encoder|decoder)\.")
+_LAYER = re.compile(r"\.(?:blocks|layers|looks)\.(\d+)\.|\.look\.")  # an only look at the encoder stands behind the first layer
 
 
-def _tops(names: list[str]) -> dict[str, int]:
-    """Number of layers of each role."""
-    tops: dict[str, int] = defaultdict(int)
+def _layers_above(names: Iterable[str]) -> dict[str, int]:
+    """How many layers of its role stand above each parameter: all of them above embeddings and what these pass through before the first
+    layer, none above what comes after the last, or stands in no role.
+
+    names: in the order in which the model's parts were made, which is that in which they are used: it alone tells a norm in front of the
+    layers (BERT) from one behind them (Llama), as both are `trunk.norm`.
+    """
+    places, layers = dict[str, tuple[str, int]](), defaultdict[str, int](int)
     for name in names:
-        if (found := _LAYER.match(name)) and (role := _ROLE.search(name)):
-            tops[role[1]] = max(tops[role[1]], int(found[2]) + 1)
-    return tops
-
-
-def _below(name: str, tops: dict[str, int]) -> int:
-    """How many layers of its role stand above a parameter: none for what comes after the layers, all for embeddings."""
-    role = _ROLE.search(name)
-    if role is None:
-        return 0
-    if found := _LAYER.match(name):
-        return tops[role[1]] - 1 - int(found[2])
-    return tops[role[1]] if "embedding" in name or ".trunk." not in f".{name}" else 0
+        role = found[1] if (found := _ROLE.search(name)) else ""
+        if role and (layer := _LAYER.search(name)):
+            place = int(layer[1] or 0) + 1
+            layers[role] = max(layers[role], place)
+        else:
+            place = layers[role] if ".trunk." in name else 0
+        places[name] = role, place
+    return {name: layers[role] - place for name, (role, place) in places.items()}

@@ -120,8 +120,6 @@ def check(wish: Wish) -> None:
         raise SettingError("reverse", "makes sources for --monolingual text; give that, too")
     if wish.monolingual and (wish.tags.source_language or wish.tags.target_language):
         raise SettingError("monolingual", "works with one pair of languages, and the data have a column of languages")
-    if recipe.objective.rdrop and wish.chosen.get("model.dropout", 0.1) == 0:
-        raise SettingError("objective.rdrop", "compares two passes with different dropout, and model.dropout = 0")
 
 
 def _read(names: Sequence[str], targets: Sequence[str], wish: Wish) -> Any:
@@ -192,6 +190,9 @@ def create(wish: Wish, began: float) -> None:
     device = devices.pick(wish.device)
     base = opened(wish.bases, wish.chosen, wish.languages)
     draft = resolve(TranslateRecipe, wish.chosen, {**wish.learning(base), "schedule.warmup": 0})
+    decided = base.translates or "model.dropout" in wish.chosen  # else `derive` sees to it
+    if draft.objective.rdrop and decided and draft.model.dropout == 0:
+        raise SettingError("objective.rdrop", "compares two passes with different dropout, and model.dropout = 0; set model.dropout=0.1")
     helpers: dict[str, str] = {}
     for name, path, languages in (("teacher", wish.teacher, wish.languages), ("reverse", wish.reverse, wish.languages[::-1])):
         if path is not None:
