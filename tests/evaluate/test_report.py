@@ -14,7 +14,7 @@ from zhixing.evaluate.report import (
     write_statistics_report,
     write_vectors_report,
 )
-from zhixing.evaluate.report.metrics import interval, named
+from zhixing.evaluate.report.metrics import interval
 from zhixing.evaluate.report.page import both, duration_zh, page, section, show, table, tree
 from zhixing.evaluate.report.score import _scores
 
@@ -338,5 +338,5 @@ def test_numbers_that_belong_together_are_not_torn_apart():
     assert interval(metric) == '0.8800<br><small class="whole">[0.8383, 0.9120]</small>'
     assert interval(None) == "–"
     lines = _scores([{"bleu": 0.4, "ter": 1780.0}, {"bleu": None, "ter": 2.0}]).split("<br>")
-    assert lines == [f'<span class="whole">{named(name)} {said}</span>' for name, said in (("bleu", "0.4 / –"), ("ter", "1,780 / 2"))]
+    assert lines == [f'<span class="whole">{name} {said}</span>' for name, said in (("bleu", "0.4 / –"), ("ter", "1,780 / 2"))]
     assert ".whole { white-space: nowrap; }" in page("x", "", [])

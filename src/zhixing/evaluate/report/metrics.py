@@ -59,7 +59,7 @@ def named(metric: str) -> Html:
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Any]], note: str | None = None) -> str:
     """Scores with their intervals and signatures; `note`: what is said about them, HTML."""
-    rows = [[named(name), m["value"], m["low"], m["high"], _signature(m["signature"])] for name, m in metrics.items()]
+    rows = [[named(name), m["value"], m["low"], m["high"], signature(m["signature"])] for name, m in metrics.items()]
     head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
     return table(head, rows) + (f"<p class=soft>{note}</p>" if note else "")
 
@@ -69,7 +69,8 @@ def unseen(metrics: Mapping[str, Mapping[str, Any]] | None, english: str, chines
     return f"<p>{both(english, chinese)}</p>" + metrics_table(metrics) if metrics else ""
 
 
-def _signature(text: str) -> Html:
+def signature(text: str) -> Html:
+    """A signature, which may be broken between its parts."""
     return Html(f'<div class="wide"><code>{escape(text).replace("|", "|<wbr>")}</code></div>')
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.metrics import metrics_table, named
+from zhixing.evaluate.report.metrics import metrics_table, named, signature
 from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, show, table, wide
 from zhixing.files import write_text
 
@@ -67,7 +67,7 @@ def _compared(report: Mapping[str, Any]) -> str:
         f"A is <code>{escape(report['a'])}</code>, B is <code>{escape(report['b'])}</code>. {escape(report['verdict'])}.",
         f"A 为 <code>{escape(report['a'])}</code>，B 为 <code>{escape(report['b'])}</code>。{_verdict_zh(report['verdict'])}。",
     )
-    signatures = [[name, Html(f'<div class="wide"><code>{escape(m["signature"])}</code></div>')] for name, m in report["metrics"].items()]
+    signatures = [[named(name), signature(m["signature"])] for name, m in report["metrics"].items()]
     return f"<p>{said}</p>{table(head, rows)}{table([('metric', '指标'), ('signature', '签名')], signatures)}"
 
 
@@ -134,5 +134,5 @@ def _scores(scores: Sequence[Mapping[str, float | None]]) -> Html:
     """A metric a line, with its value for each system."""
     names = [name for name in dict.fromkeys(name for one in scores for name in one) if any(one.get(name) is not None for one in scores)]
     return Html(
-        "<br>".join(f'<span class="whole">{named(name)} {" / ".join(show(one.get(name)) for one in scores)}</span>' for name in names)
+        "<br>".join(f'<span class="whole">{escape(name)} {" / ".join(show(one.get(name)) for one in scores)}</span>' for name in names)
     )
