@@ -150,6 +150,15 @@ def test_the_manual_has_every_setting_with_default_and_meaning():
     assert "  framed = false" in text
 
 
+def test_defaults_in_the_manual_can_be_typed_as_they_stand():
+    class Several(Settings):
+        kinds: tuple[str, ...] = ("one", "二")
+
+    (line,) = manual(Several)
+    name, _, shown = line.strip().partition(" = ")
+    assert resolve(Several, {name: parse_value(shown)}) == Several()
+
+
 def test_a_result_reads_as_lines():
     class Answer(Result):
         best_step: int

@@ -185,6 +185,7 @@ def _command(verb: str, words: list[str]) -> int:
                 "\n".join(
                     [
                         "Settings and their defaults. What is derived from time, data or machine is not their default.",
+                        """Several values are a list: 'key=["a", "b"]'.""",
                         *manual(_settings(verb)),
                     ]
                 )

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 import types
 import typing
@@ -202,4 +203,7 @@ def manual(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    return "(not set)" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    """A default as it could be typed; strings bare but in lists."""
+    if value is None:
+        return "(not set)"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | tuple | list) else str(value)

@@ -1,5 +1,6 @@
 """Every block of code in the READMEs runs, in order, in one folder; only what takes minutes or the network is made small, as said here."""
 
+import inspect
 import json
 import random
 import re
@@ -161,11 +162,39 @@ def test_links_lead_somewhere(page):
         assert ((ROOT / page).parent / target).exists(), target
 
 
-def test_settings_that_are_named_in_the_readme_exist():
-    from zhixing.config import setting_names
-    from zhixing.tokenizer.settings import PrepareSettings
-    from zhixing.train.recipe import Recipe
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_settings_and_flags_that_are_named_exist(name, capsys):
+    text, known, flags = (ROOT / name).read_text(encoding="utf-8"), set(), {"extra-index-url", "help", "settings", "json"}
+    for command in cli_commands():
+        parameters = inspect.signature(cli.function(command)).parameters
+        flags |= {parameter.strip("_").replace("_", "-") for parameter in parameters}
+        if "settings" in parameters:
+            assert cli.run([*command.split(), "--settings"]) == 0
+            known |= set(re.findall(r"^  ([a-z_.0-9]+) = ", capsys.readouterr().out, re.MULTILINE))
+    named = set(re.findall(r"\b([a-z]+(?:\.[a-z_0-9]+)+)=", text)) - {"dotted.key"}
+    assert len(named) > 15 and named <= known, named - known
+    told = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text))
+    assert len(told) > 30 and told <= flags, told - flags
 
-    known = {*setting_names(PrepareSettings), *setting_names(Recipe)}
-    for _, code in blocks("README.md"):
-        assert set(re.findall(r"(?<=\s)([a-z]+\.[a-z_]+)=", code)) <= known
+
+def cli_commands() -> list[str]:
+    """Every command, as `finetune classify`."""
+    tasks = [f"{verb} {task}" for verb, names in zhixing.TASKS.items() for task in names]
+    return [*(verb for verb in zhixing.VERBS if verb not in zhixing.TASKS or verb == "ladder"), *tasks]
+
+
+def test_both_languages_name_the_same_settings_flags_and_figures():
+    """Beside the blocks, too: what one language tells, the other does."""
+
+    def told(name: str) -> dict[str, set[str]]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        table = text[text.index("0.8 M parameters" if name == "README.md" else "80 万参数") :].partition("```")[0]
+        return {
+            "settings": set(re.findall(r"\b[a-z]+(?:\.[a-z_]+)+=\S*?(?=`)", text)),
+            "flags": set(re.findall(r"--[a-z][a-z-]+", text)),
+            "figures": set(re.findall(r"\d+\.\d{2,}|\d{1,3}(?:,\d{3})+(?! 万)\b", table)),
+        }
+
+    english, chinese = told("README.md"), told("README.zh-CN.md")
+    for what, names in english.items():
+        assert names == chinese[what] and len(names) > 9, (what, names ^ chinese[what])

@@ -14,7 +14,9 @@ from zhixing.evaluate.report import (
     write_statistics_report,
     write_vectors_report,
 )
+from zhixing.evaluate.report.metrics import interval
 from zhixing.evaluate.report.page import both, duration_zh, page, section, show, table, tree
+from zhixing.evaluate.report.score import _scores
 
 LAW = {"exponent": 0.9, "factor": 100.0, "explained": 0.99, "from": 1, "to": 50, "points": [[n, 100 // n] for n in range(1, 80)]}
 TEXT = {
@@ -328,3 +330,13 @@ def test_values_as_people_read_them():
     assert section("a", "甲", lambda: "") == ""
     assert duration_zh(7800) == "2 小时 10 分"
     assert "<title>&lt;x&gt;</title>" in page("<x>", "", [])
+
+
+def test_numbers_that_belong_together_are_not_torn_apart():
+    """An interval stands whole under its value, a metric of an example whole in its line."""
+    metric = {"value": 0.88, "low": 0.8383, "high": 0.912}
+    assert interval(metric) == '0.8800<br><small class="whole">[0.8383, 0.9120]</small>'
+    assert interval(None) == "–"
+    lines = _scores([{"bleu": 0.4, "ter": 1780.0}, {"bleu": None, "ter": 2.0}]).split("<br>")
+    assert lines == [f'<span class="whole">{name} {said}</span>' for name, said in (("bleu", "0.4 / –"), ("ter", "1,780 / 2"))]
+    assert ".whole { white-space: nowrap; }" in page("x", "", [])

@@ -85,7 +85,7 @@ def test_encoders_are_measured_by_what_they_find(data, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "ladder/bert/eval/valid/examples.jsonl").read_text(encoding="utf-8").splitlines()]
     assert rung.value == pytest.approx(sum(line["right"] for line in lines) / sum(line["hidden"] for line in lines))
     page = (tmp_path / "ladder" / "report.html").read_text(encoding="utf-8")
-    assert "遮蔽词元的正确率" in page
+    assert "掩码词元的准确率" in page
     assert "5-gram" not in page
 
 

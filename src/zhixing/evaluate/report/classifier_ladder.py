@@ -9,7 +9,7 @@ from typing import Any
 from zhixing.console import count, duration
 from zhixing.evaluate.report import plots
 from zhixing.evaluate.report.metrics import NAMES as METRICS
-from zhixing.evaluate.report.metrics import interval
+from zhixing.evaluate.report.metrics import bounded, interval
 from zhixing.evaluate.report.page import Html, both, duration_zh, figure, page, read, section, table
 from zhixing.files import human_bytes, write_text
 
@@ -19,7 +19,7 @@ NAMES = {
     "fasttext": ("bag of n-grams, as fastText", "n 元组词袋（同 fastText）"),
     "cnn": ("text CNN", "文本卷积网络"),
     "lstm": ("LSTM", "长短期记忆网络（LSTM）"),
-    "transformer": ("Transformer from scratch", "从头训练的 Transformer"),
+    "transformer": ("Transformer from scratch", "从零训练的 Transformer"),
     "pretrained": ("pre-trained encoder", "预训练编码器"),
 }
 COLUMNS = {
@@ -36,7 +36,7 @@ def write_rungs_report(folder: Path) -> None:
     body = [
         section("Advice", "建议", lambda: _advice(read(folder, "result.json"))),
         section("Scores", "得分", lambda: _plot(read(folder, "result.json")) + _scores(read(folder, "result.json"))),
-        section("Prices", "代价", lambda: _prices(folder, read(folder, "result.json"))),
+        section("Prices", "成本", lambda: _prices(folder, read(folder, "result.json"))),
     ]
     title = both("Kinds of classifier on the same texts", "同一批文本上的各类分类器")
     write_text(folder / "report.html", page(f"ladder · {folder.name}", title, body))
@@ -47,9 +47,9 @@ def _advice(result: dict[str, Any]) -> str:
     if len(result["rungs"]) < 2:
         chinese = "只完成了一级，无从比较。"
     elif result["advised"] == result["best"]:
-        chinese = f"采用{taken}：它得分最高，比它便宜的都显著更差。"
+        chinese = f"采用“{taken}”：它得分最高，比它便宜的都显著更差。"
     else:
-        chinese = f"{taken}与得分最高的{best}没有显著差异：采用更便宜的{taken}。"
+        chinese = f"“{taken}”与得分最高的“{best}”没有显著差异：采用更便宜的“{taken}”。"
     note = both(
         "The cheapest is advised, by its speed of prediction, that is not significantly worse than the best: McNemar's test of rates, else "
         "the paired bootstrap, at 5 % after Holm's correction. No significant difference does not say that there is none.",
@@ -84,7 +84,7 @@ def _scores(result: dict[str, Any]) -> str:
         if r["difference"] is None:
             rows.append([both(*NAMES[r["name"]]), *cells, "–", "–"])
             continue
-        difference = f"{r['difference']:+.4f} [{r['low']:+.4f}, {r['high']:+.4f}]"
+        difference = bounded(f"{r['difference']:+.4f}", r, "+.4f")
         p = f"{r['p']:.4f}" if r["p"] >= 0.0001 else "< 0.0001"
         rows.append([both(*NAMES[r["name"]]), *cells, difference, Html(f"<b>{escape(p)}</b>") if r["p"] < SIGNIFICANT else p])
     return table(head, rows)

@@ -26,7 +26,7 @@ def write_data_report(folder: Path, shown_as: Path | None = None) -> None:
         section("Document lengths", "文档长度", lambda: statistics.lengths(counts())),
         section("Sources", "来源", lambda: statistics.sources(counts())),
         section("Settings", "设置", lambda: tree(read(folder, "config.json"))),
-        section("Lineage", "谱系", lambda: statistics.lineage(read(folder, "lineage.json"))),
+        section("Lineage", "溯源", lambda: statistics.lineage(read(folder, "lineage.json"))),
     ]
     title = f"data · {(shown_as or folder).name}"
     write_text(folder / "report.html", page(title, both("Prepared text", "整理好的文本"), body))

@@ -11,7 +11,7 @@ from zhixing.evaluate.report.page import Html, both, duration_zh, figure, page, 
 from zhixing.files import human_bytes, write_text
 
 NAMES = {
-    "ngram": ("5-gram, Kneser-Ney", "5 元语法（Kneser-Ney 平滑）"),
+    "ngram": ("5-gram, Kneser-Ney", "五元模型（Kneser-Ney 平滑）"),
     "rnn": ("simple RNN", "简单循环网络"),
     "lstm": ("LSTM", "长短期记忆网络（LSTM）"),
     "gru": ("GRU", "门控循环单元（GRU）"),
@@ -23,7 +23,7 @@ NAMES = {
 }
 _METRICS = {
     "bits_per_byte": ("bits per byte", "每字节比特数", "fewer are better", "越小越好", min),
-    "masked_accuracy": ("share of hidden tokens that are found", "遮蔽词元的正确率", "more is better", "越大越好", max),
+    "masked_accuracy": ("share of hidden tokens that are found", "掩码词元的准确率", "more is better", "越大越好", max),
 }
 """What is measured, in both languages; which is better, and how the best is found."""
 
@@ -83,7 +83,7 @@ def _table(result: dict[str, Any]) -> str:
     ]
     note = both(
         "Of the 5-gram model, the parameters are the n-grams it has counted, and the time is that of counting them.",
-        "5 元语法的“参数”为其统计到的 n 元组数目，用时为统计所需时间。",
+        "五元模型的“参数”为其统计到的 n 元组数目，用时为统计所需时间。",
     )
     counted = any(r["name"] == "ngram" for r in result["rungs"])
     return table(head, rows) + (f"<p class=soft>{note}</p>" if counted else "")

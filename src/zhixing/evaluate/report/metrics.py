@@ -44,8 +44,8 @@ NAMES = {
     "has_answer_exact": ("exact match where there is an answer", "有答案时的完全匹配率"),
     "has_answer_f1": ("F1 where there is an answer", "有答案时的 F1"),
     "no_answer_accuracy": ("share of unanswerable questions told", "无答案问题识别率"),
-    "masked_loss": ("loss at hidden tokens, nats", "遮盖词元的损失（奈特）"),
-    "masked_accuracy": ("accuracy at hidden tokens", "遮盖词元的准确率"),
+    "masked_loss": ("loss at hidden tokens, nats", "掩码词元的损失（奈特）"),
+    "masked_accuracy": ("accuracy at hidden tokens", "掩码词元的准确率"),
 }
 CLASSIFICATION = ("accuracy", "subset_accuracy", "f1_macro", "f1_micro", "mse", "pearson")
 ANSWERS = ("exact_match", "answer_f1")
@@ -59,7 +59,7 @@ def named(metric: str) -> Html:
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Any]], note: str | None = None) -> str:
     """Scores with their intervals and signatures; `note`: what is said about them, HTML."""
-    rows = [[named(name), m["value"], m["low"], m["high"], _signature(m["signature"])] for name, m in metrics.items()]
+    rows = [[named(name), m["value"], m["low"], m["high"], signature(m["signature"])] for name, m in metrics.items()]
     head = [("metric", "指标"), ("value", "值"), ("low", "下限"), ("high", "上限"), ("signature", "签名")]
     return table(head, rows) + (f"<p class=soft>{note}</p>" if note else "")
 
@@ -69,7 +69,8 @@ def unseen(metrics: Mapping[str, Mapping[str, Any]] | None, english: str, chines
     return f"<p>{both(english, chinese)}</p>" + metrics_table(metrics) if metrics else ""
 
 
-def _signature(text: str) -> Html:
+def signature(text: str) -> Html:
+    """A signature, which may be broken between its parts."""
     return Html(f'<div class="wide"><code>{escape(text).replace("|", "|<wbr>")}</code></div>')
 
 
@@ -86,6 +87,11 @@ def figures(
     return found
 
 
-def interval(metric: Mapping[str, float] | None, digits: int = 4) -> str:
-    """A value with its bounds, in one cell."""
-    return "–" if metric is None else f"{metric['value']:.{digits}f} [{metric['low']:.{digits}f}, {metric['high']:.{digits}f}]"
+def interval(metric: Mapping[str, float] | None, digits: int = 4) -> Html:
+    """A value with its bounds below it, in one cell."""
+    return Html("–") if metric is None else bounded(f"{metric['value']:.{digits}f}", metric, f".{digits}f")
+
+
+def bounded(value: str, bounds: Mapping[str, float], form: str) -> Html:
+    """A value, and its `low` and `high` in a line below it."""
+    return Html(f'{value}<br><small class="whole">[{bounds["low"]:{form}}, {bounds["high"]:{form}}]</small>')

@@ -42,7 +42,7 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0 1.4rem; } figure svg { width: 100%; max-width: 38rem; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: 0.85rem; max-width: 42rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 0 2rem; }
-.pair figure { margin: 0.4rem 0; min-width: 0; } .wide { min-width: 14rem; }
+.pair figure { margin: 0.4rem 0; min-width: 0; } .wide { min-width: 10rem; } .whole { white-space: nowrap; }
 .example { margin: 0 0 0.5rem 1rem; font-size: 0.85rem; overflow-wrap: anywhere; max-width: 46rem; }
 .lists { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); gap: 0.6rem 2rem; }
 .lists p { margin: 0.6rem 0 0; }
@@ -240,6 +240,6 @@ def record(run: Path) -> list[str]:
     """The last sections of a run's page: what decided it, what it comes from, and on what machine it began."""
     return [
         section("Settings", "设置", lambda: tree(read(run, "config.json"))),
-        section("Lineage", "谱系", lambda: tree(read(run, "lineage.json"))),
+        section("Lineage", "溯源", lambda: tree(read(run, "lineage.json"))),
         section("Environment", "环境", lambda: tree(read(run, "environment.json"))),
     ]

@@ -85,7 +85,10 @@ def _examples(report: Mapping[str, Any]) -> str:
 def _repeated(found: Mapping[str, Any]) -> str:
     if not found["count"]:
         return f"<p>{both('None.', '无。')}</p>"
-    rows = [[wide(e["text"]), Html("<br>".join(map(escape, e["partners"]))), ", ".join(e["lines"])] for e in found["examples"]]
+    rows = [
+        [wide(e["text"]), Html(f'<div class="wide">{"<br>".join(map(escape, e["partners"]))}</div>'), ", ".join(e["lines"])]
+        for e in found["examples"]
+    ]
     count = found["count"]
     said = both(f"{count:,} texts.", f"共 {count:,} 条。")
     return f"<p>{said}</p>" + table([("text", "文本"), ("its partners", "对应文本"), ("where", "位置")], rows)

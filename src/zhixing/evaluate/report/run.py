@@ -83,9 +83,9 @@ def _headline(run: Path) -> str:
 
 UNITS = {
     "bits_per_byte": ("bits per byte", "每字节比特数"),
-    "masked_loss": ("nats a hidden token", "每遮盖词元奈特数"),
-    "masked_accuracy": ("of hidden tokens right", "遮盖词元准确率"),
-    "valid_loss": ("nats a predicted token", "每预测词元奈特数"),
+    "masked_loss": ("nats a hidden token", "掩码词元的损失（奈特）"),
+    "masked_accuracy": ("of hidden tokens right", "掩码词元的准确率"),
+    "valid_loss": ("nats a predicted token", "每预测词元的损失（奈特）"),
 }
 
 
@@ -162,7 +162,7 @@ def _against(run: Path) -> str:
             plots.bars(entries, accented=run.name),
             f"Loss in nats at the same hidden tokens of the validation part; less is better. <b>{escape(run.name)}</b> is this model; the "
             "bigram model is told the true token to the left.",
-            f"验证集相同遮盖词元处的损失（奈特），越小越好。<b>{escape(run.name)}</b> 为本模型；二元模型可见左侧真实词元。",
+            f"验证集相同掩码词元处的损失（奈特），越小越好。<b>{escape(run.name)}</b> 为本模型；二元模型可见左侧真实词元。",
         )
     return figure(
         plots.bars(entries, accented=run.name),
@@ -185,8 +185,8 @@ def _learning(run: Path) -> str:
         parts.append(figure(drawn, f"{english.capitalize()} of the validation part, by step.", f"验证集{chinese}随步数的变化。"))
     right = points(rows, "accuracy")
     if len(right[0]) > 1:
-        drawn = plots.lines([("", *right)], half=True)
-        parts.append(figure(drawn, "Share of the hidden tokens that are the most probable one.", "遮盖词元的准确率随步数的变化。"))
+        drawn = plots.lines([("", *right)])
+        parts.append(figure(drawn, "Share of the hidden tokens that are the most probable one.", "掩码词元的准确率随步数的变化。"))
     english, chinese = (
         "Training loss in nats a predicted token, by step; the line is smoothed.",
         "训练损失（奈特/词元）随步数的变化，粗线为平滑值。",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zhixing.evaluate.report import plots
-from zhixing.evaluate.report.metrics import metrics_table, named
-from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, table, wide
+from zhixing.evaluate.report.metrics import metrics_table, named, signature
+from zhixing.evaluate.report.page import Html, both, figure, numbers, page, read, read_lines, section, show, table, wide
 from zhixing.files import write_text
 
 _SHOWN = 30
@@ -67,7 +67,7 @@ def _compared(report: Mapping[str, Any]) -> str:
         f"A is <code>{escape(report['a'])}</code>, B is <code>{escape(report['b'])}</code>. {escape(report['verdict'])}.",
         f"A 为 <code>{escape(report['a'])}</code>，B 为 <code>{escape(report['b'])}</code>。{_verdict_zh(report['verdict'])}。",
     )
-    signatures = [[name, Html(f'<div class="wide"><code>{escape(m["signature"])}</code></div>')] for name, m in report["metrics"].items()]
+    signatures = [[named(name), signature(m["signature"])] for name, m in report["metrics"].items()]
     return f"<p>{said}</p>{table(head, rows)}{table([('metric', '指标'), ('signature', '签名')], signatures)}"
 
 
@@ -118,17 +118,21 @@ def _examples(report: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) 
         return ""
     sourced = any("source" in e for e in worst)
     systems = ["A", "B"] if "verdict" in report else [""]
-    head = [("line", "行"), *([("source", "源文")] if sourced else []), ("should be", "参考")]
+    head = [("line", "行"), *([("source", "原文")] if sourced else []), ("should be", "参考")]
     head += [(f"output {s}".strip(), f"输出 {s}".strip()) for s in systems] + [("scores", "得分")]
     rows = []
     for e in worst:
         shown = [e.get("line", e.get("id")), *([wide(str(e.get("source", "")))] if sourced else [])]
         shown.append(wide(" / ".join(map(str, e["references"])) or "–"))
         shown += [wide("–" if h is None else str(h)) for h in e["hypotheses"]]
-        shown.append(Html("<br>".join(_scores(s) for s in e["scores"])))
+        shown.append(_scores(e["scores"]))
         rows.append(shown)
     return table(head, rows)
 
 
-def _scores(scores: Mapping[str, float | None]) -> str:
-    return escape(", ".join(f"{name} {value:.3g}" for name, value in scores.items() if value is not None))
+def _scores(scores: Sequence[Mapping[str, float | None]]) -> Html:
+    """A metric a line, with its value for each system."""
+    names = [name for name in dict.fromkeys(name for one in scores for name in one) if any(one.get(name) is not None for one in scores)]
+    return Html(
+        "<br>".join(f'<span class="whole">{escape(name)} {" / ".join(show(one.get(name)) for one in scores)}</span>' for name in names)
+    )

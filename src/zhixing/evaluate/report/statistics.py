@@ -43,7 +43,7 @@ def write_statistics_report(folder: Path, name: str) -> None:
         section("Document lengths", "文档长度", lambda: lengths(statistics())),
         section("Sources", "来源", lambda: sources(statistics())),
         section("Settings", "设置", lambda: tree(read(folder, "config.json"))),
-        section("Lineage", "谱系", lambda: lineage(read(folder, "lineage.json"))),
+        section("Lineage", "溯源", lambda: lineage(read(folder, "lineage.json"))),
     ]
     write_text(folder / "report.html", page(f"statistics · {name}", both("What a text consists of", "文本统计"), body))
 

@@ -83,7 +83,7 @@ def _learning(rows: Sequence[dict[str, Any]], main: Sequence[str]) -> str:
         x, y = points(rows, name)
         if len(x) > 1:
             drawn = plots.lines([("", x, y)], half=True)
-            parts.append(figure(drawn, f"{english}, validation, by step", f"{chinese}（验证集）随步数的变化"))
+            parts.append(figure(drawn, f"{english[:1].upper()}{english[1:]}, validation, by step.", f"{chinese}（验证集）随步数的变化。"))
     parts.append(curve(rows, "valid_loss", 0.0, "Validation loss, by step.", "验证集损失随步数的变化。", half=True))
     parts.append(curve(rows, "loss", 0.9, "Training loss, smoothed, by step.", "训练损失（平滑）随步数的变化。", half=True))
     return f'<div class="pair">{"".join(parts)}</div>' if any(parts) else ""

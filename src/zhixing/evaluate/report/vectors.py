@@ -26,7 +26,7 @@ def write_vectors_report(folder: Path, name: str) -> None:
         section("Nearest words", "近义词", lambda: _nearest(result()["nearest"])),
         section("Words in the plane", "词的平面图", lambda: _picture(read(folder, "picture.json", list), config()["picture"]["method"])),
         section("Settings", "设置", lambda: tree(config())),
-        section("Lineage", "谱系", lambda: lineage(read(folder, "lineage.json"))),
+        section("Lineage", "溯源", lambda: lineage(read(folder, "lineage.json"))),
     ]
     write_text(folder / "report.html", page(f"vectors · {name}", both("Word embeddings", "词向量"), body))
 
