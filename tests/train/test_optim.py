@@ -129,8 +129,10 @@ def test_lower_layers_move_less():
          {"encoder.positions": 2, "encoder.trunk.norm": 2, "encoder.trunk.blocks.1": 0, "head.transform.norm": 0}),
         (ModernBertSettings(layers=2, width=16, heads=1), "encoder", {"encoder.trunk.first_norm": 2, "encoder.trunk.norm": 0}),
         (GPT2Settings(layers=2, width=16, heads=1), "decoder", {"decoder.positions": 2, "decoder.trunk.norm": 0}),
-        (CNNSettings(layers=2, width=16), "encoder-decoder", {"encoder.trunk.norm": 0, "decoder.trunk.looks.0": 1, "decoder.trunk.norm": 0}),
-        (RNNSettings(layers=2, width=16), "encoder-decoder", {"encoder.trunk.layers.0": 1, "decoder.trunk.look": 1, "decoder.trunk.norm": 0}),
+        (CNNSettings(layers=2, width=16), "encoder-decoder",
+         {"encoder.trunk.norm": 0, "decoder.trunk.looks.0": 1, "decoder.trunk.norm": 0}),
+        (RNNSettings(layers=2, width=16), "encoder-decoder",
+         {"encoder.trunk.layers.0": 1, "decoder.trunk.look": 1, "decoder.trunk.norm": 0}),
     ],
     ids=["bert", "modernbert", "gpt2", "cnn", "rnn"],
 )  # fmt: skip

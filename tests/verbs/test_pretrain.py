@@ -204,6 +204,14 @@ def test_plan_writes_nothing_and_says_what_would_be(data):
     assert any("epochs" in line for line in plan.lines())
 
 
+@pytest.mark.parametrize("size", [{}, {"model.width": 128}, {"model.layers": 1}])
+def test_shared_heads_set_by_hand_are_held_against_the_heads_that_are_chosen(data, size):
+    """Four go into the six heads that a model has by default no more than into those of a width of 128."""
+    plan = zx.plan(data, settings={**size, "model.kv_heads": 4, "train.steps": 1, "train.batch": 2, "train.compile": False})
+    assert plan.settings["model"]["kv_heads"] == 4
+    assert plan.settings["model"]["heads"] % 4 == 0 and (not size or plan.settings["model"]["heads"] == 4)
+
+
 TINY = {
     "objective.context": 16,
     "train.batch": 4,

@@ -15,7 +15,8 @@ Three kinds of parameter are told apart by where they are and what shape they ha
     vectors   gains and biases: never decayed
 
 With `layer_decay` d, parameters of layer n of a role's L layers move at d^(L-1-n) times their rate, embeddings, and norms between them and
-the layers, at d^L, and what stands above the layers at the full rate (Howard & Ruder 2018, arXiv 1801.06146): of a trained model, the lower layers are to change less.
+the layers, at d^L, and what stands above the layers at the full rate (Howard & Ruder 2018, arXiv 1801.06146): of a trained model, the lower
+layers are to change less.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ def make(
     began = time.perf_counter()
     minutes = _asked(minutes, chosen)
     # The user's own mistakes first, before anything is measured.
-    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual_kind(chosen), **size.fitting_heads(chosen)})
+    usual = usual_kind(chosen)
+    sizes = size.likely(str(chosen.get("model.kind", usual.get("model.kind", "llama"))), chosen)
+    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual, **sizes})
     objectives.refuse_pairs(first.objective)
     context = int(chosen.get("objective.context", 256))
     if "objective.context" in chosen:
