@@ -103,8 +103,11 @@ def test_shared_heads_alone_do_not_make_a_larger_model():
 
 def test_rates_are_those_of_the_width_that_a_kind_has_by_default():
     chosen = {"objective.kind": "denoise", "model.encoder_layers": 1, "model.decoder_layers": 1}
-    derived = [derive({**chosen, **width}, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES) for width in ({}, {"model.width": 256})]
-    assert derived[0]["optim.learning_rate"] == derived[1]["optim.learning_rate"]
+    default, given = (
+        derive({**chosen, **width}, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES) for width in ({}, {"model.width": 256})
+    )
+    assert default["optim.learning_rate"] == given["optim.learning_rate"]
+
 
 def test_where_no_size_fits_the_setting_is_named():
     with pytest.raises(SettingError, match=r"setting model: kv_heads 37 is not a divisor"):

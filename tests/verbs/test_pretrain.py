@@ -114,6 +114,8 @@ def test_a_run_keeps_its_settings_and_data(data, whole, tmp_path):
         zx.pretrain(data, out=run, base=run)
     (tmp_path / "text.txt").write_text("another text\n" * 3 + "".join(f"line {i}\n" for i in range(300)), encoding="utf-8")
     other = zx.prepare([str(tmp_path / "text.txt")], out=tmp_path / "other", settings={"read.document": "line"})
+    with pytest.raises(ArtifactError, match="is not the data that"):
+        zx.pretrain(other.data, out=run)  # a finished run is no result of other data
     (run / "result.json").rename(tmp_path / "result.json")
     try:
         with pytest.raises(ArtifactError, match="is not the data that"):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, several
 from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
-from zhixing.files import parents, read_json, sole_user, write_json
+from zhixing.files import MANIFEST, parents, read_json, sole_user, write_json
 from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult, write_evaluation
 from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs, sources
@@ -117,7 +117,8 @@ def translate(
     """
     from zhixing.corpus import fetch
 
-    fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder, reverse, teacher)))
+    if not (Path(out) / MANIFEST).is_file():  # one that goes on may need them no more
+        fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder, reverse, teacher)))
 
     from zhixing.corpus.pairs import TagColumns
     from zhixing.start import Bases
@@ -145,7 +146,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
     from zhixing.session import Session
-    from zhixing.tasks.translation.base import opened, refuse_other
+    from zhixing.tasks.translation.base import opened
     from zhixing.tasks.translation.marks import FILE, Marks
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, begin, objective
@@ -164,7 +165,6 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     pairs = training_pairs(wish, recipe, marks, words)
     fill = None
     if lineage["base"] and not any((out / "checkpoints").glob("step-*")):
-        refuse_other(wish.bases, lineage["base"], out)
         fill = opened(wish.bases, {}, wish.languages).fill
     state = begin(recipe, marks, device, fill)
     task = objective(pairs, "train", recipe, marks, *words)
@@ -176,16 +176,15 @@ def _train(wish: Wish, began: float) -> TranslateResult:
 
 def _refuse_changes(wish: Wish, lineage: Mapping[str, Any]) -> None:
     """Raise `ArtifactError` unless this call asks for what a run was begun with."""
-    begun = list(lineage.get("base") or {})
-    given = [role for role, path in vars(wish.bases).items() if path is not None] or begun  # after a checkpoint it is of no more use
-    now = {**sources(wish), **asked(wish), "languages": list(wish.languages), "size": wish.size, "base": given}
-    before = {**now, **lineage["data"], **lineage.get("made", {}), "languages": lineage["languages"], "base": begun}
+    now = {**sources(wish), **asked(wish), "languages": list(wish.languages), "size": wish.size}
+    before = {**now, **lineage["data"], **lineage.get("made", {}), "languages": lineage["languages"]}
     before["size"] = lineage.get("size", wish.size)
     for name, value in now.items():
         if (was := before[name]) != value:
             flag = _FLAGS.get(name, f"--{name}")
             said = ", ".join(map(str, was)) if isinstance(was, list) else was
             raise ArtifactError(wish.out, f"was begun with {flag} {said or 'left out'}; give the same, or choose another --out")
+    wish.bases.refuse_other(lineage["base"], wish.out)
 
 
 _FLAGS = {"names": "--data", "targets": "--target", "languages": "languages", "columns": "columns"}
