@@ -8,7 +8,7 @@ import torch
 from data import VOCABULARY, data_folder
 
 from zhixing.checkpoint import PROGRESS, checkpoints
-from zhixing.errors import Interrupted
+from zhixing.errors import Interrupted, SettingError
 from zhixing.models import LlamaSettings, build
 from zhixing.objectives.causal import Causal, CausalSettings
 from zhixing.session import Session, Validation, read_log, usual_rate
@@ -122,3 +122,21 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, data):
     with pytest.raises(Interrupted, match=r"stopped at step 2 of 12; saved: the same command continues"):
         session(tmp_path, data, Validation(measure)).go()
     assert checkpoints(tmp_path)[-1].name == "step-0000002"
+
+
+def test_too_little_memory_is_said_with_what_can_be_done_about_a_folder_whose_settings_stay(tmp_path, data, monkeypatch):
+    """The same command goes on once there is more; what else is advised is refused in this folder."""
+    one = session(tmp_path / "run", data, Validation(lambda state: {"valid_loss": 1.0}))
+    real = Causal.loss
+
+    def greedy(self, model, batch):
+        return real(self, model, batch) + (torch.empty(1 << 55).sum() if one.state.step == 4 else 0)  # more than any machine has
+
+    monkeypatch.setattr(Causal, "loss", greedy)
+    said = r"batch: = 4 takes more .* cpu has free; free some, and the same command continues .*run; or, with another --out, set train.acc"
+    with pytest.raises(SettingError, match=said):
+        one.go()
+    monkeypatch.setattr(Causal, "loss", real)
+    again = session(tmp_path / "run", data, Validation(lambda state: {"valid_loss": 1.0}))
+    again.go()
+    assert again.state.step == 12

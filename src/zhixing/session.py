@@ -33,7 +33,7 @@ from zhixing.console import count, progress, say, warn
 from zhixing.errors import Interrupted
 from zhixing.files import write_text
 from zhixing.objectives import Objective
-from zhixing.train.loop import State, Step, TrainSettings, train
+from zhixing.train.loop import State, Step, TooLittleMemory, TrainSettings, train
 from zhixing.train.schedule import ScheduleSettings
 
 LOG = "metrics.jsonl"
@@ -125,7 +125,7 @@ class Session:
         with _signals() as stop, open(self.out / LOG, "a", encoding="utf-8", buffering=1) as log:
             with progress("training", total=steps, unit="steps") as bar:
                 bar.advance(self.state.step)
-                for step in train(self.state, self.objective, settings, self.schedule, self.device):
+                for step in self._steps():
                     log.write(json.dumps(self._row(step)) + "\n")
                     bar.note(f"loss {step.loss:.3f}  {self._best_so_far()}{count(step.tokens / step.seconds)} tok/s")
                     bar.advance()
@@ -144,6 +144,14 @@ class Session:
                         return
                     if stop.is_set():
                         raise Interrupted(f"stopped at step {step.step} of {steps}; saved: the same command continues {self.out}")
+
+    def _steps(self) -> Iterator[Step]:
+        """Those of the training, from where it rests. Raises `TooLittleMemory` with what can be done, as the settings of a folder stay."""
+        try:
+            yield from train(self.state, self.objective, self.settings, self.schedule, self.device)
+        except TooLittleMemory as error:
+            how = f"free some, and the same command continues {self.out}; or, with another --out, {error.how}"
+            raise TooLittleMemory(error.batch, error.device, how) from None
 
     def _row(self, step: Step) -> dict[str, Any]:
         """What the log says of a step; moves the counters."""

@@ -10,6 +10,7 @@ Marks that the objective needs and the other model's vocabulary lacks get new ro
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 from zhixing import objectives
-from zhixing.checkpoint import Loaded, open_model
+from zhixing.checkpoint import Loaded, checkpoints, open_model
 from zhixing.console import say
 from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, SettingError
@@ -32,6 +33,8 @@ from zhixing.train.plan import Base
 from zhixing.train.recipe import Recipe
 from zhixing.train.vectors import beginning, fitting
 
+OPTIONS = {"whole": "--base", "encoder": "--base-encoder", "decoder": "--base-decoder", "vectors": "--vectors"}
+"""What names a model in each role."""
 FREE = ("model.dropout",)
 """Settings of a model that may be set for one that is there already."""
 
@@ -47,8 +50,27 @@ class Bases:
 
     def lineage(self) -> dict[str, Any] | None:
         """Where they are, and the hash by which each is known again."""
-        found = {name: path for name in ("whole", "encoder", "decoder", "vectors") if (path := getattr(self, name)) is not None}
-        return {name: {"path": str(path), "manifest": _identity(path)} for name, path in found.items()} or None
+        return {role: {"path": _place(path), "manifest": _identity(role, path)} for role, path in self._given().items()} or None
+
+    def refuse_other(self, record: Mapping[str, Any] | None, out: Path) -> None:
+        """Raise `ArtifactError` unless a run was begun with models in the same roles, and with the same ones; vectors may be left out.
+
+        record: of its lineage. Once a checkpoint holds what became of a model, it may have changed where it lies, or be gone.
+        """
+        begun, given = record or {}, self._given()
+        used = (out / "result.json").is_file() or bool(checkpoints(out))
+        for role, option in OPTIONS.items():
+            if role in begun and role not in given and role != "vectors":
+                raise ArtifactError(out, f"was begun with {option} {begun[role]['path']}; give the same, or choose another --out")
+            if role in given and role not in begun:
+                raise ArtifactError(out, f"was begun without {option}; give the same, or choose another --out")
+        for role in given:
+            if not (used and _place(given[role]) == begun[role]["path"]) and _identity(role, given[role]) != begun[role]["manifest"]:
+                what = f"{OPTIONS[role]} {begun[role]['path']} as it was then"
+                raise ArtifactError(out, f"was begun with {what}; give that, or choose another --out")
+
+    def _given(self) -> dict[str, Path]:
+        return {role: path for role in OPTIONS if (path := getattr(self, role)) is not None}
 
 
 @dataclass(frozen=True)
@@ -177,6 +199,17 @@ def warm(model: EncoderDecoderModel, role: str, source: Model, path: Path) -> tu
     return theirs, taken
 
 
-def _identity(base: Path) -> str:
-    place = base if base.exists() else fetch.locate(base)
-    return sha256(place / MANIFEST) if (place / MANIFEST).is_file() else sha256(place / "config.json")
+def _place(base: Path) -> str:
+    """Where a model lies, from wherever one looks; the name of one that is fetched."""
+    return str(base.resolve()) if base.exists() else str(base)
+
+
+def _identity(role: str, base: Path) -> str | None:
+    """The hash of what a folder says of itself and of its weights, of a run those of its checkpoints; None where it holds neither."""
+    if role == "vectors":  # whose manifest says all
+        return sha256(base / MANIFEST) if (base / MANIFEST).is_file() else None
+    folder = base if base.exists() else fetch.locate(base)
+    about = [folder / name for name in (MANIFEST, "config.json") if (folder / name).is_file()][:1]
+    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
+    hashes = [sha256(path) for path in (*about, *sorted(weights), *(place / MANIFEST for place in checkpoints(folder)))]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else None

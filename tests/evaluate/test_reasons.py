@@ -3,7 +3,6 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from messy import messy
 
@@ -74,14 +73,16 @@ def in_words(text):
 
 
 def test_warnings_of_a_plan_are_told_in_chinese(tmp_path, monkeypatch):
-    monkeypatch.setattr(preflight, "occurrences", lambda store: np.zeros(store.vocabulary))
-    monkeypatch.setattr(preflight, "overlap", lambda train, valid: 0.5)
     (tmp_path / "statistics.json").write_text('{"duplicates": 5, "documents": {"read": 10}}', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     store = SimpleNamespace(tokens=100, vocabulary=100, folder=Path())
-    found = preflight.findings(store, store, 3000, 100_000)
-    assert len(found) == 6 and all(map(in_words, found)), [*map(in_chinese, found)]
-    assert in_chinese(preflight.findings(store, store, 3000, 10**6)[1]).startswith("训练太短：每个参数只有 0.003 个词元")
+    for tokens in (100, 50):
+        seen = preflight.Look(tokens, unseen=100, shared=0.5)
+        found = preflight.findings(store, store, seen, 3000, 100_000)
+        assert len(found) == 6 and all(map(in_words, found)), [*map(in_chinese, found)]
+    place = "训练集 100 个词元里的 50 个（只看了一部分，全部之中更多）中"
+    assert in_chinese(found[4]) == f"验证集中长 16 个词元的片段有 50.0% 也出现在{place}：各项指标偏乐观"
+    assert in_chinese(preflight.findings(store, store, seen, 3000, 10**6)[1]).startswith("训练太短：每个参数只有 0.003 个词元")
 
 
 def test_warnings_about_labelled_texts_are_told_in_chinese():

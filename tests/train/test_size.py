@@ -76,6 +76,39 @@ def test_sizes_that_do_not_go_with_what_is_set_are_passed_over(fixed, fits):
     assert fits is None or derived["model.heads"] % fits == 0
 
 
+@pytest.mark.parametrize(
+    ("chosen", "heads"),
+    [
+        ({"model.width": 384}, 6),
+        ({"model.width": 384, "model.kv_heads": 4}, 4),
+        ({"model.width": 128, "model.kv_heads": 4}, 4),
+        ({"model.layers": 2, "model.kv_heads": 4}, 4),
+        ({"model.width": 64, "model.head_width": 16}, 4),
+        ({"model.width": 64, "model.head_width": 24, "model.kv_heads": 2}, 2),
+        ({"model.width": 128, "model.kv_heads": 4, "model.heads": 8}, None),
+        ({"model.width": 128, "model.kind": "cnn"}, None),
+    ],
+)
+def test_heads_go_with_the_sizes_that_are_set(chosen, heads):
+    derived = derive(chosen, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES)
+    resolve(Recipe, chosen, {"train.steps": 1, "schedule.warmup": 0, **derived})
+    assert derived.get("model.heads") == heads
+
+
+def test_shared_heads_alone_do_not_make_a_larger_model():
+    """Four heads of 32 go with a width of 128; of the widths that have four heads of 64, 256 would be the first."""
+    found = [derive({"model.kv_heads": n}, lambda: RATE, 12.0, Data(110_000, 1000), CPU, GIGABYTES) for n in (1, 4)]
+    assert [(one["model.width"], one["model.heads"]) for one in found] == [(64, 2), (128, 4)]
+
+
+def test_rates_are_those_of_the_width_that_a_kind_has_by_default():
+    chosen = {"objective.kind": "denoise", "model.encoder_layers": 1, "model.decoder_layers": 1}
+    default, given = (
+        derive({**chosen, **width}, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES) for width in ({}, {"model.width": 256})
+    )
+    assert default["optim.learning_rate"] == given["optim.learning_rate"]
+
+
 def test_where_no_size_fits_the_setting_is_named():
     with pytest.raises(SettingError, match=r"setting model: kv_heads 37 is not a divisor"):
         derive({"model.kv_heads": 37}, lambda: RATE, 60.0, Data(1_000_000, 4096), CPU, GIGABYTES)

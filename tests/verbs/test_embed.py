@@ -182,7 +182,12 @@ def test_pretrain_begins_with_the_vectors(place, words, tmp_path, capsys, monkey
     zx.pretrain(place / "data", out=tmp_path / "with")  # what a checkpoint holds is not laid over again, and the vectors not asked for
     assert np.array_equal(embedding(tmp_path / "with", "step-0000006"), whole)
     (tmp_path / "with/result.json").unlink()
-    shutil.rmtree(tmp_path / "with/checkpoints")
+    other = shutil.copytree(words[0], tmp_path / "other")
+    (other / "manifest.json").write_text(json.dumps({**read_json(other / "manifest.json"), "note": "another"}), encoding="utf-8")
+    for begun in ("with a checkpoint", "without one"):
+        with pytest.raises(ArtifactError, match=r"was begun with --vectors .*vectors as it was then; give that"):
+            zx.pretrain(place / "data", out=tmp_path / "with", vectors=other)
+        shutil.rmtree(tmp_path / "with/checkpoints", ignore_errors=begun == "without one")
     shutil.rmtree(folder)
     with pytest.raises(ArtifactError, match=r"no longer holds the vectors that .*with was begun with"):
         zx.pretrain(place / "data", out=tmp_path / "with")

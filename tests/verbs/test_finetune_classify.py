@@ -583,6 +583,20 @@ def test_every_kind_of_model_begins_from_scratch(kind, place, tmp_path):
     assert result.steps == 1 and result.parameters < 3_000_000
 
 
+@pytest.mark.parametrize(
+    ("sizes", "heads"),
+    [
+        ({"model.kind": "bert"}, 4),
+        ({"model.kind": "bert", "model.width": 64}, 1),
+        ({"model.kind": "llama", "model.width": 128, "model.kv_heads": 4}, 4),
+    ],
+)
+def test_a_width_set_by_hand_has_heads_that_fit(sizes, heads, place, tmp_path):
+    settings = {**sizes, "train.steps": 1, "train.precision": "fp32"}
+    zx.finetune.classify(data=str(place / "train.tsv"), out=tmp_path / "run", settings=settings)
+    assert json.loads((tmp_path / "run/config.json").read_text())["model"]["heads"] == heads
+
+
 def test_chinese_is_read_by_characters_and_what_is_set_by_hand_stays(tmp_path):
     table(tmp_path / "zh.tsv", [(f"{'好吃' if n % 2 else '难吃'}的菜第{n}份", "pos" if n % 2 else "neg") for n in range(60)])
     made = {}

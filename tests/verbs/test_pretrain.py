@@ -114,6 +114,8 @@ def test_a_run_keeps_its_settings_and_data(data, whole, tmp_path):
         zx.pretrain(data, out=run, base=run)
     (tmp_path / "text.txt").write_text("another text\n" * 3 + "".join(f"line {i}\n" for i in range(300)), encoding="utf-8")
     other = zx.prepare([str(tmp_path / "text.txt")], out=tmp_path / "other", settings={"read.document": "line"})
+    with pytest.raises(ArtifactError, match="is not the data that"):
+        zx.pretrain(other.data, out=run)  # a finished run is no result of other data
     (run / "result.json").rename(tmp_path / "result.json")
     try:
         with pytest.raises(ArtifactError, match="is not the data that"):
@@ -202,6 +204,14 @@ def test_plan_writes_nothing_and_says_what_would_be(data):
     assert plan.memory_bytes > 1e8
     assert plan.settings["model"]["width"] == 32
     assert any("epochs" in line for line in plan.lines())
+
+
+@pytest.mark.parametrize("size", [{}, {"model.width": 128}, {"model.layers": 1}])
+def test_shared_heads_set_by_hand_are_held_against_the_heads_that_are_chosen(data, size):
+    """Four go into the six heads that a model has by default no more than into those of a width of 128."""
+    plan = zx.plan(data, settings={**size, "model.kv_heads": 4, "train.steps": 1, "train.batch": 2, "train.compile": False})
+    assert plan.settings["model"]["kv_heads"] == 4
+    assert plan.settings["model"]["heads"] % 4 == 0 and (not size or plan.settings["model"]["heads"] == 4)
 
 
 TINY = {

@@ -60,7 +60,7 @@ class LlamaSettings(Settings):
         if self.head_width is None and self.width % (2 * self.heads):
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads of even width; change one or set head_width")
         if self.heads % (self.kv_heads or self.heads):
-            raise ValueError(f"kv_heads {self.kv_heads} is not a divisor of heads {self.heads}")
+            raise ValueError(f"kv_heads {self.kv_heads} is not a divisor of heads {self.heads}; change one")
         if self.qk_norm and self.attention_bias:
             raise ValueError("qk_norm (Qwen3) and attention_bias (Qwen2) exclude each other")
         if self.full_layers and self.window is None:

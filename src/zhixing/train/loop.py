@@ -122,10 +122,18 @@ class Step:
     """Whether the update was skipped because loss or gradient was not finite."""
 
 
+class TooLittleMemory(SettingError):
+    """A batch takes more memory than there is; `how` says what to change."""
+
+    def __init__(self, batch: int, device: torch.device, how: str) -> None:
+        super().__init__("train.batch", f"= {batch} takes more memory than {device} has free; {how}")
+        self.batch, self.device, self.how = batch, device, how
+
+
 def train(state: State, objective: Objective, settings: TrainSettings, schedule: ScheduleSettings, device: torch.device) -> Iterator[Step]:
     """Train from where `state` rests to `settings.steps`, yielding after each update.
 
-    Raises `ZhixingError` after 20 updates in a row whose loss or gradient is not finite.
+    Raises `ZhixingError` after 20 updates in a row whose loss or gradient is not finite, `TooLittleMemory` for a batch that takes too much.
     """
     number = devices.dtype(settings.precision, device)
     if settings.compile:
@@ -175,7 +183,7 @@ def _gradients(
 ) -> Tensor:
     """Leave the gradient of the mean loss of the whole batch in the parameters; return that loss.
 
-    Raises `SettingError` where that takes more memory than there is.
+    Raises `TooLittleMemory` where that takes more than there is.
     """
     try:
         return _summed(state, objective, batch, targets, settings, device, number)
@@ -183,12 +191,9 @@ def _gradients(
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
     parts = min(settings.accumulate, rows(batch))
-    how = (
-        f"set train.accumulate={2 * parts}, which cuts it into smaller parts, or a smaller batch"
-        if parts < rows(batch)
-        else ("set a shorter objective.context, or a smaller model")
-    )
-    raise SettingError("train.batch", f"= {settings.batch} takes more memory than {device} has free; {how}")
+    smaller = f"set train.accumulate={2 * parts}, which cuts it into smaller parts, or a smaller batch"
+    how = smaller if parts < rows(batch) else "set a shorter objective.context, or a smaller model"
+    raise TooLittleMemory(settings.batch, device, how)
 
 
 def _summed(

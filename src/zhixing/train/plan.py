@@ -3,7 +3,7 @@
 1. `size.derive` proposes settings from the time, the data and the measured speed of this machine.
 2. A trial runs the first steps of just that training, compiling included, and is thrown away: it gives the true seconds a step and the
    true memory, from which the number of steps follows.
-3. `preflight.findings` looks at the tokens for what would spoil the run.
+3. `preflight` looks at the tokens for what would spoil the run.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def make(
     began = time.perf_counter()
     minutes = _asked(minutes, chosen)
     # The user's own mistakes first, before anything is measured.
-    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual_kind(chosen), **size.fitting_heads(chosen)})
+    usual = usual_kind(chosen)
+    sizes = size.likely(str(chosen.get("model.kind", usual.get("model.kind", "llama"))), chosen)
+    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual, **sizes})
     objectives.refuse_pairs(first.objective)
     context = int(chosen.get("objective.context", 256))
     if "objective.context" in chosen:
@@ -146,6 +148,7 @@ def make(
     objective = objectives.make(draft.objective, train_store, draft.train.seed, tokenizer)
     held_out = objectives.make(draft.objective, valid_store, 0, tokenizer)
     trial = attempt(draft, objective, held_out, vocabulary, device, base)
+    seen = preflight.look(train_store, valid_store)
 
     rows_validated = max(1, min(draft.train.validate_tokens // draft.objective.context, held_out.samples.per_epoch))
     validation = rows_validated * trial.validation_seconds
@@ -179,7 +182,7 @@ def make(
         expected_bits_per_byte=bits if recipe.objective.kind == "causal" else None,
         device=str(device),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16"}[number],
-        warnings=preflight.findings(train_store, valid_store, text, weights),
+        warnings=preflight.findings(train_store, valid_store, seen, text, weights),
         settings=recipe.model_dump(),
     )
     return plan, recipe, tokenizer

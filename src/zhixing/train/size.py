@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,12 +142,69 @@ def proportions(kind: str, width: int) -> dict[str, int]:
     return {"layers": layers, "width": width, "heads": heads}
 
 
-def fitting_heads(chosen: Mapping[str, Any]) -> dict[str, int]:
-    """The number of heads that goes with a width that the user has set: the most of at least `HEAD` each that divide it."""
-    width, kind = chosen.get("model.width"), {**usual_kind(chosen), **chosen}.get("model.kind")
-    if kind in ("rnn", "cnn", "bag") or not isinstance(width, int) or {"model.heads", "model.head_width"} & set(chosen):
+def fitting_heads(kind: str, chosen: Mapping[str, Any]) -> dict[str, int]:
+    """The number of heads that goes with sizes that the user has set by hand, `kv_heads` and `head_width` among them: the most of at least
+    `HEAD` each that divide the width; those that share keys and values are as many for each of `kv_heads`.
+    """
+    if kind in ("rnn", "cnn", "bag") or "model.heads" in chosen:
         return {}
-    return {"model.heads": next((heads for heads in range(width // HEAD, 1, -1) if width % (2 * heads) == 0), 1)}
+    width = chosen.get("model.width", architecture({"kind": kind}).width)
+    shared, each = chosen.get("model.kv_heads", 1), chosen.get("model.head_width", HEAD)
+    if not all(type(number) is int and number > 0 for number in (width, shared, each)):
+        return {}  # said by the settings' own validation
+    most = width // each // shared * shared
+    if "model.head_width" in chosen:  # which need not divide the width
+        return {"model.heads": max(shared, most)}
+    return {"model.heads": next((heads for heads in range(most, shared, -shared) if width % (2 * heads) == 0), shared)}
+
+
+def by_hand(chosen: Mapping[str, Any]) -> bool:
+    """Whether the user has set a size of the model; what else belongs to its size is then left as it is by default."""
+    return bool({"model.layers", "model.encoder_layers", "model.decoder_layers", "model.width", "model.heads"} & set(chosen))
+
+
+def likely(kind: str, chosen: Mapping[str, Any]) -> dict[str, int]:
+    """Sizes, by dotted names, that go with what the user has set, for finding mistakes before anything is measured.
+
+    Raises `SettingError` where none goes.
+    """
+    if by_hand(chosen):
+        return fitting_heads(kind, chosen)
+    model = next(fitting(kind, _fixed(chosen)))
+    return {f"model.{name}": getattr(model, name) for name in proportions(kind, model.width)}
+
+
+def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an architecture that do not depend on its size."""
+    free = ("model.kind", "model.dropout")
+    return {name.removeprefix("model."): value for name, value in settings.items() if name.startswith("model.") and name not in free}
+
+
+def _shared(width: int, kv_heads: Any) -> dict[str, int]:
+    """The number of heads where it is not that of `proportions`: as many for each of `kv_heads`, none narrower than there."""
+    usual = max(2, width // HEAD)
+    if type(kv_heads) is not int or kv_heads < 1 or usual % kv_heads == 0 or width // kv_heads < HEAD // 2 or width % (2 * kv_heads):
+        return {}
+    return {"heads": fitting_heads("llama", {"model.width": width, "model.kv_heads": kv_heads})["model.heads"]}
+
+
+def fitting(kind: str, fixed: Mapping[str, Any]) -> Iterator[Architecture]:
+    """The architectures of this kind of all widths, the narrowest first; sizes that do not go with what is `fixed` are passed over.
+
+    Raises `SettingError` where none goes.
+    """
+    misfit, found = None, False
+    for width in WIDTHS:
+        try:
+            one = architecture({"kind": kind, **fixed, **proportions(kind, width), **_shared(width, fixed.get("kv_heads"))})
+        except SettingError as error:
+            misfit = misfit or error
+            continue
+        found = True
+        yield one
+    if not found:
+        assert misfit is not None
+        raise misfit
 
 
 def choose(
@@ -155,27 +212,18 @@ def choose(
 ) -> Architecture:
     """The architecture of this kind with the least expected loss among those that fit into time and memory.
 
-    fixed: settings of it that do not depend on its size; sizes that do not go with them are passed over. Raises `SettingError` where none
-    goes.
+    fixed: settings of it that do not depend on its size. Raises `SettingError` where no size goes with them.
     """
     best: tuple[float, Architecture] | None = None
-    misfit: SettingError | None = None
-    for width in WIDTHS:
-        try:
-            settings = architecture({"kind": kind, **fixed, **proportions(kind, width)})
-        except SettingError as error:
-            misfit = misfit or error
-            continue
+    for settings in fitting(kind, fixed):
         weights = trained_numbers(settings, data.vocabulary, shape)
         if best is not None and weights * 16 > memory / 2:  # weight, gradient, two moments: 16 bytes each
             break
-        tokens = seconds * rate.at(width) / work(settings, data.vocabulary, int(row.tokens), shape, row)
+        tokens = seconds * rate.at(settings.width) / work(settings, data.vocabulary, int(row.tokens), shape, row)
         loss = expected_loss(weights, tokens, data.tokens)
         if best is None or loss < best[0]:
             best = loss, settings
-    if best is None:
-        assert misfit is not None
-        raise misfit
+    assert best is not None
     return best[1]
 
 
@@ -215,14 +263,13 @@ def derive(
     if shape == "decoder":
         derived["model.tied"] = False
     kind = str(of_objective["model.kind"])
-    if not {"model.layers", "model.encoder_layers", "model.decoder_layers", "model.width", "model.heads"} & set(chosen):
-        free = ("model.kind", "model.dropout")
-        fixed = {n.removeprefix("model."): v for n, v in {**derived, **chosen}.items() if n.startswith("model.") and n not in free}
-        model = choose(kind, fixed, shape, row, rate(), seconds, data, memory)
+    if by_hand(chosen):
+        derived |= fitting_heads(kind, chosen)
+    else:
+        model = choose(kind, _fixed({**derived, **chosen}), shape, row, rate(), seconds, data, memory)
         derived |= {f"model.{name}": getattr(model, name) for name in proportions(kind, model.width)}
-    derived |= fitting_heads(chosen)
-    width = int({**derived, **chosen}.get("model.width", 384))
     model_settings = resolve(Recipe, {k: v for k, v in chosen.items() if k.startswith(("model.", "objective."))}, derived).model
+    width = model_settings.width
     flops = work(model_settings, data.vocabulary, context, shape, row)
     rows = int(chosen.get("train.batch", 0)) or max(1, batch_tokens(seconds * rate().at(width) / flops) // context)
     if "train.steps" in chosen:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError
-from zhixing.files import MANIFEST, new_folder, parents, read_json, sha256, sole_user, write_json
+from zhixing.files import MANIFEST, new_folder, open_folder, parents, read_json, sha256, sole_user, write_json
 from zhixing.run_folder import begun_vectors, finished, is_begun, taken_up, write_record
 
 if TYPE_CHECKING:
@@ -163,15 +163,17 @@ def _run(
     from zhixing.train.recipe import Recipe
 
     recipe = taken_up(out, Recipe, chosen, minutes)
-    _refuse_other_bases(out, bases)
+    lineage = read_json(out / "lineage.json")
+    bases_of(bases).refuse_other(lineage["base"], out)
+    # A finished run does without its data, and is no result of others.
+    if (data / MANIFEST).is_file() and open_folder(data, "data", verify=False)["fingerprint"] != lineage["data"]["fingerprint"]:
+        raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     if (result := finished(out, PretrainResult)) is not None:
         return result
     train_store, valid_store = Store.open(data, "train"), Store.open(data, "valid")
-    if train_store.fingerprint != read_json(out / "lineage.json")["data"]["fingerprint"]:
-        raise ArtifactError(data, f"is not the data that {out} was begun with; give that one, or choose another --out")
     target, plan = devices.pick(device), read_json(out / "plan.json")
     tokenizer, settings = Tokenizer.load(out / "tokenizer.json"), recipe.train
-    vectors = begun_vectors(out, (read_json(out / "lineage.json")["base"] or {}).get("vectors"))
+    vectors = begun_vectors(out, (lineage["base"] or {}).get("vectors"))
     base = start(bases_of({**bases, "vectors": vectors}), data, {"objective.kind": recipe.objective.kind}).base
     state = begin(recipe, tokenizer.vocabulary, target, base)
     objective = objectives.make(recipe.objective, train_store, settings.seed, tokenizer)
@@ -204,22 +206,6 @@ def _run(
         seen = (held_out.batch(step, rows) for step in range(batches))
         write_json(out / "baselines.json", masked(train_store, tokenizer.vocabulary, seen))
     return _finish(out, session, recipe.shape, plan, valid_store)
-
-
-def _refuse_other_bases(out: Path, bases: BaseNames) -> None:
-    """Raise `ArtifactError` unless a run was begun with models in the same roles and, while it has no checkpoint, with the same ones."""
-    begun = read_json(out / "lineage.json")["base"] or {}
-    names = {"whole": "--base", "encoder": "--base-encoder", "decoder": "--base-decoder", "vectors": "--vectors"}
-    for role, option in names.items():
-        if (role in begun) != (bases[role] is not None) and (
-            role != "vectors" or role not in begun
-        ):  # those of the lineage are found again
-            how = f"with {option} {begun[role]['path']}" if role in begun else f"without {option}"
-            raise ArtifactError(out, f"was begun {how}; give the same, or choose another --out")
-    if begun and not any((out / "checkpoints").glob("step-*")):
-        for role, one in (bases_of({**bases, "vectors": None}).lineage() or {}).items():  # of vectors, `begun_vectors` sees to it
-            if one["manifest"] != begun[role]["manifest"]:
-                raise ArtifactError(out, f"was begun with {begun[role]['path']} as it was then; give that, or choose another --out")
 
 
 def _finish(out: Path, session: Session, shape: Shape, plan: dict[str, Any], valid: Store) -> PretrainResult:

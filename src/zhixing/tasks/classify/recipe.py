@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
-from zhixing.config import Settings
+from zhixing.config import Settings, resolve
 from zhixing.corpus.clean import CleanSettings
 from zhixing.corpus.labelled import LabelledSettings
 from zhixing.models import Architecture
@@ -15,6 +18,7 @@ from zhixing.tokenizer.settings import TokenizerSettings
 from zhixing.train.loop import TrainSettings, check_steps
 from zhixing.train.optim import OptimSettings
 from zhixing.train.schedule import ScheduleSettings
+from zhixing.train.size import fitting_heads
 
 
 class ClassifyRecipe(Settings):
@@ -43,3 +47,9 @@ class ClassifyRecipe(Settings):
                 "objective.augment.reworded, .there and .back go together: how many texts, and the two translators that reword them"
             )
         return self
+
+
+def drafted(chosen: Mapping[str, Any]) -> ClassifyRecipe:
+    """The recipe as far as the user has set it, heads that go with it included. Raises `SettingError` for mistakes in it."""
+    kind = str(chosen.get("model.kind", CNNSettings().kind))
+    return resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0, **fitting_heads(kind, chosen)})

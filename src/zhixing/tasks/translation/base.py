@@ -23,7 +23,6 @@ from zhixing import pretrained
 from zhixing.checkpoint import open_model
 from zhixing.corpus import fetch
 from zhixing.errors import ArtifactError, SettingError
-from zhixing.files import MANIFEST, sha256
 from zhixing.models import SHAPES, MarianSettings, kinds
 from zhixing.models.shapes import EncoderDecoderModel
 from zhixing.start import FREE, Bases, settings_of, warm
@@ -167,13 +166,3 @@ def _rows(mine: Tensor, theirs: Tensor) -> None:
     mine[:count] = theirs[:count].to(mine.device)
     if len(mine) > count:
         mine[count:] = theirs.to(mine.device).mean(dim=0)
-
-
-def refuse_other(bases: Bases, lineage: Mapping[str, Any] | None, run: Path) -> None:
-    """Raise `ArtifactError` unless a run that is to be begun again is begun with the same models."""
-    for name, record in (lineage or {}).items():
-        path = getattr(bases, name)
-        place = Path(record["path"]) if path is None else path if path.exists() else fetch.locate(path)
-        mark = place / MANIFEST if (place / MANIFEST).is_file() else place / "config.json"
-        if path is None or not mark.is_file() or sha256(mark) != record["manifest"]:
-            raise ArtifactError(run, f"was begun with {record['path']} as it was then; give that, or choose another --out")

@@ -129,14 +129,14 @@ def classify(
     from zhixing.tasks.classify.augment import read_synonyms
     from zhixing.tasks.classify.material import Columns
     from zhixing.tasks.classify.ngrams import need_scikit_learn
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.verbs.finetune.classify_repeats import cross_validate, over_seeds
     from zhixing.verbs.finetune.wordings import translators
 
     data, valid = several(data), several(valid)
 
     chosen, out = gather(config, settings), Path(out)
-    draft = resolve(ClassifyRecipe, chosen, {"schedule.warmup": 0})  # the user's own mistakes first
+    draft = drafted(chosen)  # the user's own mistakes first
     read_synonyms(draft.objective.augment.synonyms)
     if draft.objective.ngrams:
         need_scikit_learn("objective.ngrams")
@@ -185,10 +185,10 @@ def _check(wish: Wish, seeds: int, folds: int) -> None:
 def materials(wish: Wish) -> Material:
     """The texts that are asked for."""
     from zhixing.tasks.classify import material
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.verbs.finetune.wordings import refuse_another_script
 
-    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+    draft = drafted(wish.chosen)
     found = material.gather(wish.data, wish.valid, draft.data, draft.clean, wish.columns)
     refuse_another_script([found], draft.objective.augment)
     return found
@@ -226,11 +226,11 @@ def _metric(wanted: str | None, material: Material) -> str:
 
 
 def _start(wish: Wish, material: Material) -> Start:
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.tasks.classify.start import from_base, from_scratch, from_vectors
 
     if wish.base is None:
-        recipe = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+        recipe = drafted(wish.chosen)
         if wish.vectors is not None:
             return from_vectors(wish.vectors, material.train, recipe, wish.chosen)
         return from_scratch(material.train, recipe, wish.chosen)

@@ -35,8 +35,7 @@ SUMMARY = "runs.json"
 
 def over_seeds(wish: Wish, count: int) -> ClassifyResult:
     """Train from several seeds; the run folder is the best one's, with mean and spread of all."""
-    from zhixing.config import resolve
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.verbs.finetune.wordings import reworded
 
     first = int(gather(None, wish.chosen).get("train.seed", 1))
@@ -44,7 +43,7 @@ def over_seeds(wish: Wish, count: int) -> ClassifyResult:
         raise ArtifactError(wish.out, "was begun without --seeds; choose another --out")
     _refuse_strangers(wish.out, f"seed-{first}")
     wish = _as_begun(wish, wish.out / f"seed-{first}")
-    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+    draft = drafted(wish.chosen)
     material = materials(wish)
     with sole_user(wish.out):
         (material,) = reworded([material], draft.objective.augment, wish.out, wish.device)
@@ -179,10 +178,9 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
     """Train on all folds but one, in turn, and measure each text by the run that has not read it."""
     import numpy as np
 
-    from zhixing.config import resolve
     from zhixing.evaluate.labels import estimates, figures, gold, measured
     from zhixing.tasks.classify.artifact import open_classifier
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.tasks.classify.splits import deal
     from zhixing.verbs.finetune.wordings import refuse_another_script, reworded
 
@@ -190,7 +188,7 @@ def cross_validate(wish: Wish, count: int) -> ClassifyResult:
         open_folder(wish.out, "crossval", verify=False)
     _refuse_strangers(wish.out, "fold-1")
     wish = _as_begun(wish, wish.out / "fold-1")
-    draft = resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0})
+    draft = drafted(wish.chosen)
     splits = deal(wish.data, None, count, draft.data, draft.clean, wish.columns)
     refuse_another_script([part.material for part in splits.parts], draft.objective.augment)
     targets, texts = splits.targets, len(splits.tested)

@@ -144,9 +144,9 @@ def _has_dropout(wish: Wish) -> bool:
 
 def _new_model(wish: Wish) -> Architecture:
     """The new model that is asked for, as far as it is."""
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
 
-    return resolve(ClassifyRecipe, wish.chosen, {"schedule.warmup": 0}).model
+    return drafted(wish.chosen).model
 
 
 def _of_kind(wish: Wish, start: Start) -> dict[str, Any]:
@@ -154,9 +154,12 @@ def _of_kind(wish: Wish, start: Start) -> dict[str, Any]:
     from zhixing.train.size import fitting_heads
 
     kind = _new_model(wish).kind
-    taken = {"model.kind": kind, **start.settings, **wish.chosen}
+    taken = {**start.settings, **wish.chosen}
     characters = taken.get("tokenizer.kind") == "char"
-    return {**KINDS[kind], **(OF_CHARACTERS.get(kind, {}) if characters else {}), **fitting_heads(taken)}
+    usual = {**KINDS[kind], **(OF_CHARACTERS.get(kind, {}) if characters else {})}
+    sized = {"model.width", "model.kv_heads", "model.head_width"} & taken.keys()
+    width = {"model.width": usual["model.width"]} if "model.width" in usual else {}
+    return {**usual, **(fitting_heads(kind, {**width, **taken}) if sized else {})}
 
 
 def _beginning(recipe: ClassifyRecipe, start: Start, material: Material, device: torch.device) -> tuple[State, Objective]:

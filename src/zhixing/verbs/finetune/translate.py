@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, gather, several
 from zhixing.console import count, duration
 from zhixing.errors import ArtifactError
-from zhixing.files import parents, read_json, sole_user, write_json
+from zhixing.files import MANIFEST, parents, read_json, sole_user, write_json
 from zhixing.run_folder import finished, is_begun, taken_up
 from zhixing.verbs.evaluate import MetricResult, write_evaluation
 from zhixing.verbs.finetune.translate_setup import Wish, asked, check, create, read_pairs, sources
@@ -118,7 +118,8 @@ def translate(
     """
     from zhixing.corpus import fetch
 
-    fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder, reverse, teacher)))
+    if not (Path(out) / MANIFEST).is_file():  # one that goes on may need them no more
+        fetch.refuse_absent(*filter(None, (base, base_encoder, base_decoder, reverse, teacher)))
 
     from zhixing.corpus.pairs import TagColumns
     from zhixing.start import Bases
@@ -146,7 +147,7 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     """Bring a run folder from wherever it stands to its end."""
     from zhixing import device as devices
     from zhixing.session import Session
-    from zhixing.tasks.translation.base import opened, refuse_other
+    from zhixing.tasks.translation.base import opened
     from zhixing.tasks.translation.marks import FILE, Marks
     from zhixing.tasks.translation.recipe import TranslateRecipe
     from zhixing.tasks.translation.start import SOURCE_TOKENIZER, TARGET_TOKENIZER, begin, objective
@@ -166,7 +167,6 @@ def _train(wish: Wish, began: float) -> TranslateResult:
     pairs = training_pairs(wish, recipe, marks, words)
     fill = None
     if lineage["base"] and not any((out / "checkpoints").glob("step-*")):
-        refuse_other(wish.bases, lineage["base"], out)
         fill = opened(wish.bases, {}, wish.languages).fill
     state = begin(recipe, marks, device, fill)
     task = objective(pairs, "train", recipe, marks, *words)
@@ -178,21 +178,18 @@ def _train(wish: Wish, began: float) -> TranslateResult:
 
 def _refuse_changes(wish: Wish, lineage: Mapping[str, Any]) -> None:
     """Raise `ArtifactError` unless this call asks for what a run was begun with."""
-    begun = {role: record["path"] for role, record in (lineage["base"] or {}).items()}
-    given = {role for role, path in vars(wish.bases).items() if path is not None} or begun.keys()  # a checkpoint needs none
-    bases = {role: begun.get(role, "given") if role in given else None for role in vars(wish.bases)}
-    now = _by_flag({**sources(wish), **asked(wish), "size": wish.size}, wish.languages, bases)
-    before = _by_flag({**lineage["data"], **lineage["made"], "size": lineage["size"]}, lineage["languages"], begun)
+    now = _by_flag({**sources(wish), **asked(wish), "size": wish.size}, wish.languages)
+    before = _by_flag({**lineage["data"], **lineage["made"], "size": lineage["size"]}, lineage["languages"])
     for flag, value in now.items():
         if (was := before[flag]) != value:
             said = ", ".join(map(str, was)) if isinstance(was, list) else was
             raise ArtifactError(wish.out, f"was begun with {flag} {said or 'left out'}; give the same, or choose another --out")
+    wish.bases.refuse_other(lineage["base"], wish.out)
 
 
-def _by_flag(record: Mapping[str, Any], languages: Sequence[str], bases: Mapping[str, str | None]) -> dict[str, Any]:
+def _by_flag(record: Mapping[str, Any], languages: Sequence[str]) -> dict[str, Any]:
     """What a run is begun with, by the flags that say so."""
     spoken = zip(("--source-language", "--target-language"), languages, strict=True)
-    roles = {"--base": "whole", "--base-encoder": "encoder", "--base-decoder": "decoder"}
     return {
         "--data": record["names"],
         "--target": record["targets"],
@@ -200,7 +197,6 @@ def _by_flag(record: Mapping[str, Any], languages: Sequence[str], bases: Mapping
         **dict(zip(_COLUMNS, record["columns"], strict=True)),
         **{f"--{name}": record[name] for name in ("monolingual", "reverse", "teacher", "size")},
         **dict(spoken),
-        **{flag: bases.get(role) for flag, role in roles.items()},
     }
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zhixing.config import Result, gather, resolve, several
+from zhixing.config import Result, gather, several
 from zhixing.console import count, duration, say
 from zhixing.errors import ArtifactError, Interrupted, SettingError
 from zhixing.files import human_bytes, read_json, sole_user, write_json
@@ -130,7 +130,7 @@ def classify(
     Raises `Interrupted` after SIGINT or SIGTERM: what is done stays, and the same command goes on.
     """
     from zhixing.tasks.classify.material import Columns
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
     from zhixing.tasks.classify.splits import deal
     from zhixing.verbs.finetune.wordings import refuse_another_script, reworded, translators
 
@@ -141,7 +141,7 @@ def classify(
     _check(chosen, wanted, minutes, folds, test)
     where = Columns(text_column, label_column, pair_column)
     shared = {key: value for key, value in chosen.items() if key.startswith(("data.", "clean.", "objective."))}
-    draft = resolve(ClassifyRecipe, shared, {"schedule.warmup": 0})
+    draft = drafted(shared)
     augment = draft.objective.augment
     translators(augment, device)
     splits = deal(data, test, folds, draft.data, draft.clean, where)
@@ -183,7 +183,7 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
     """Raise `SettingError` for wishes that contradict one another or do not suit every rung, before anything is read."""
     from zhixing.tasks.classify.augment import read_synonyms
     from zhixing.tasks.classify.ngrams import need_scikit_learn
-    from zhixing.tasks.classify.recipe import ClassifyRecipe
+    from zhixing.tasks.classify.recipe import drafted
 
     for name in ("model.kind", "model.cell"):
         if name in chosen:
@@ -197,7 +197,7 @@ def _check(chosen: Mapping[str, Any], wanted: Sequence[str], minutes: float | No
         need_scikit_learn("the rung linear")
     for name in wanted:
         if name not in CHEAP:
-            recipe = resolve(ClassifyRecipe, _settings(name, chosen), {"schedule.warmup": 0})
+            recipe = drafted(_settings(name, chosen))
             read_synonyms(recipe.objective.augment.synonyms)
             if recipe.objective.ngrams:
                 need_scikit_learn("objective.ngrams")
