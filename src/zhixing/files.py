@@ -280,8 +280,9 @@ def _empty(folder: Path) -> None:
 def together(folder: Path) -> Iterator[Path]:
     """Files that take their places in `folder`, beside what is there, only when all of them are written.
 
-    Yields the temporary folder to write them into.
+    Yields the temporary folder to write them into. Raises `ArtifactError` as `refuse_sealed` does.
     """
+    refuse_sealed(folder)
     folder = folder.resolve()  # `.` has no name of its own
     with parents(folder), writing(folder):
         _sweep(folder)
@@ -330,6 +331,17 @@ def refuse_existing(path: Path) -> None:
         raise ArtifactError(path, "is the folder you are in; name a new one in it")
     if taken:
         raise ArtifactError(path, "exists already; choose another name or remove it first")
+
+
+def refuse_sealed(folder: Path) -> None:
+    """Raise `ArtifactError` for a place that takes no files beside what is there: a file, or a folder of a verb's, whose hashes would be
+    wrong from then on (a run's page, or that of data, has the name that any page has).
+    """
+    with writing(folder):
+        if (folder / MANIFEST).is_file():
+            raise ArtifactError(folder, "is a folder that zhixing wrote, whose own report.html this would replace; choose another --out")
+        if folder.exists() and not folder.is_dir():
+            raise ArtifactError(folder, "is a file, and a folder is to be written; choose another --out")
 
 
 def seal(folder: Path, kind: str, *, extra: dict[str, Any] | None = None) -> None:

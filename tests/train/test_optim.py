@@ -156,6 +156,7 @@ def test_frozen_parts_stay():
     still = {name for name in before if name.startswith(("decoder.embedding", "decoder.trunk.blocks.0."))}
     assert moved == set(before) - still
     assert not {key.rpartition("/")[0] for key in optimizer.tensors()} & still
+    assert OptimSettings.model_validate({"frozen": "decoder.embedding"}).frozen == ("decoder.embedding",)  # one needs no brackets
     with pytest.raises(SettingError, match=r"names 'bert\.', with which no parameter begins"):
         Optimizer(model, OptimSettings(frozen=("bert.",)))
     with pytest.raises(SettingError, match="leaves nothing to train"):

@@ -9,8 +9,9 @@ from tiny import SENTENCES, model, tokenizer
 
 from zhixing import pretrained
 from zhixing.errors import ArtifactError, InputError, SettingError
+from zhixing.files import new_folder, open_folder
 from zhixing.models import LlamaSettings
-from zhixing.verbs.evaluate import evaluate, folder_name
+from zhixing.verbs.evaluate import OWN, EvaluateResult, evaluate, folder_name, place_for, write_evaluation
 
 SETTINGS = LlamaSettings(layers=1, width=32, heads=4, kv_heads=2)
 CONTEXT = 32
@@ -101,6 +102,28 @@ def test_a_model_without_finite_predictions_is_named(text, tmp_path):
     with pytest.raises(ArtifactError, match="not finite"):
         evaluate(tmp_path, data=[str(text)], device="cpu", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_verb_has_written_is_not_written_over(folder, text, tmp_path):
+    """A report in a data folder took the place of its own, and the folder counted as damaged from then on."""
+    with new_folder(tmp_path / "data", "data") as made:
+        (made / "report.html").write_text("of the data", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"data: is a folder that zhixing wrote, whose own report.html this would replace"):
+        evaluate(folder, data=[str(text)], device="cpu", out=tmp_path / "data")
+    open_folder(tmp_path / "data", "data")
+    with pytest.raises(ArtifactError, match=r"test.jsonl: is a file, and a folder is to be written"):
+        evaluate(folder, data=["absent"], device="cpu", out=text)  # before anything is read
+    assert evaluate(folder, data=[str(text)], device="cpu", out=str(tmp_path / "data" / "eval")).documents == 12
+
+
+def test_texts_of_one_name_do_not_take_each_others_place(tmp_path):
+    def evaluated(*data):
+        place = place_for(tmp_path, list(data) or None)
+        write_evaluation(place, EvaluateResult.model_construct(data=list(data) or OWN), [], lambda place, name: None)
+        return place.name
+
+    asked = [(), ("valid.txt",), ("other/valid.txt",), ("valid.txt",), (), ("other/valid.txt",), ("test.txt",)]
+    assert [evaluated(*data) for data in asked] == ["valid", "valid-2", "valid-3", "valid-2", "valid", "valid-3", "test"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 import sacrebleu
 
 from zhixing import cli
-from zhixing.errors import InputError, SettingError, UserError
+from zhixing.errors import ArtifactError, InputError, SettingError, UserError
 from zhixing.evaluate.outputs import first_shift, read_lines
+from zhixing.files import new_folder
 from zhixing.verbs.score import score
 
 ZH = ["今天天气很好，我们去公园玩。", "他昨天买了3本书。", "这家公司成立于1998年。", "请把门关上。", "我不知道他在哪里。"] * 5
@@ -35,6 +36,14 @@ def place(tmp_path, monkeypatch):
 def write(name, *lines, end="\n"):
     with open(name, "w", encoding="utf-8", newline="") as file:
         file.write("".join(line + end for line in lines))
+
+
+def test_a_folder_that_zhixing_wrote_is_not_written_into(place):
+    with new_folder(place / "run", "run"):
+        pass
+    with pytest.raises(ArtifactError, match=r"run: is a folder that zhixing wrote"):
+        score(hyp="absent.zh", ref="ref.zh", lang="zh", out="run")
+    assert [p.name for p in (place / "run").iterdir()] == ["manifest.json"]
 
 
 def test_translations(place, capsys):

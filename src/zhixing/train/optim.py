@@ -30,7 +30,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from zhixing.config import Settings
+from zhixing.config import Names, Settings
 from zhixing.device import has_bf16
 from zhixing.errors import ArtifactError, SettingError
 
@@ -58,7 +58,7 @@ class OptimSettings(Settings):
     """AdamW: added to the denominator."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """Factor of the rates from each layer to the one below it, the embedding lowest; 1: all layers move alike."""
-    frozen: tuple[str, ...] = ()
+    frozen: Names = ()
     """Beginnings of names of parameters that do not move, such as `encoder.embedding` or `encoder.trunk.blocks.0.`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zhixing.config import Result, several
 from zhixing.console import warn
 from zhixing.errors import InputError, SettingError
-from zhixing.files import together, write_json, write_json_lines
+from zhixing.files import read_json, refuse_sealed, together, write_json, write_json_lines
 
 if TYPE_CHECKING:
     from zhixing.checkpoint import Loaded
@@ -83,6 +84,8 @@ def evaluate(
     from zhixing.corpus import fetch
 
     fetch.refuse_absent(model)
+    if out is not None:
+        refuse_sealed(out := Path(out))
 
     from zhixing.checkpoint import open_model
     from zhixing.tasks.answer.artifact import is_reader
@@ -149,7 +152,7 @@ def _translator(
 
     translator = Translator.open(model, device)
     result, examples = evaluate_translator(translator, data, columns, str(model), to=to, domain_column=domain_column)
-    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_translations_report)
+    write_evaluation(out or place_for(model / "eval", data), result, examples, write_translations_report)
     return result
 
 
@@ -163,7 +166,7 @@ def _classifier(
     from zhixing.tasks.classify.material import Columns
 
     result, examples = evaluate_classifier(open_classifier(model, device), data, Columns(*columns), str(model))
-    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_classification_report)
+    write_evaluation(out or place_for(model / "eval", data), result, examples, write_classification_report)
     return result
 
 
@@ -174,7 +177,7 @@ def _reader(model: Path, data: list[str], device: str, out: Path | None) -> Answ
     from zhixing.tasks.answer.artifact import Reader
 
     result, examples = evaluate_reader(Reader.open(model, device), data, str(model))
-    write_evaluation(out or model / "eval" / folder_name(data), result, examples, write_answers_report)
+    write_evaluation(out or place_for(model / "eval", data), result, examples, write_answers_report)
     return result
 
 
@@ -211,14 +214,14 @@ def _language_model(
     result = EvaluateResult(
         model=model,
         fingerprint=loaded.fingerprint,
-        data=data or ["validation part"],
+        data=data or OWN,
         documents=len(texts),
         tokens=found.tokens,
         bytes=sum(len(t.text.encode("utf-8")) for t in texts),
         unknown_tokens=found.unknown,
         metrics={name: MetricResult(**estimate) for name, estimate in estimates.items()},
     )
-    folder = out or (loaded.path / "eval" / folder_name(data) if loaded.data is not None else None)
+    folder = out or (place_for(loaded.path / "eval", data) if loaded.data is not None else None)
     if folder is not None:
         write_evaluation(
             folder,
@@ -280,6 +283,28 @@ def _example(text: Text, columns: Sequence[str], row: Sequence[float]) -> dict[s
     """A line of `examples.jsonl`: nats, and what was counted."""
     counted = {name: value if name == "nats" else int(value) for name, value in zip(columns, row, strict=True)}
     return {"source": text.source, **counted, "text": text.text[:200]}
+
+
+OWN = ["validation part"]
+"""What a language model is evaluated on where no texts are named."""
+
+
+def place_for(evaluations: Path, data: list[str] | None) -> Path:
+    """The folder for an evaluation on these texts: by their name and, where that has been taken by others, the next number.
+
+    So a file valid.txt does not take the place of the validation part, whose figures the run's page and the ladder show.
+    """
+    first = evaluations / folder_name(data)
+    places = itertools.chain([first], (first.with_name(f"{first.name}-{number}") for number in itertools.count(2)))
+    return next(place for place in places if not (place / "report.json").is_file() or _is_of(place, data or OWN))
+
+
+def _is_of(place: Path, data: list[str]) -> bool:
+    """Whether an evaluation was made on these texts, or cannot be read."""
+    try:
+        return bool(read_json(place / "report.json").get("data") == data)
+    except (InputError, AttributeError):
+        return True
 
 
 def folder_name(data: list[str] | None) -> str:

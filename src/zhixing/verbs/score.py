@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from zhixing.config import Result, several
 from zhixing.console import warn
 from zhixing.errors import SettingError
-from zhixing.files import together, write_json, write_json_lines
+from zhixing.files import refuse_sealed, together, write_json, write_json_lines
 from zhixing.verbs.compare import Comparison
 from zhixing.verbs.evaluate import MetricResult
 
@@ -92,6 +92,8 @@ def score(
 
     hyp, ref, names = several(hyp), several(ref), several(metric)
     _check(hyp, ref, source, task, lang, test, wordnet)
+    if out is not None:
+        refuse_sealed(out := Path(out))
     match task:
         case "translate":
             judged = judge.translate(hyp, ref, source, lang, names, wordnet)
