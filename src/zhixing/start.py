@@ -82,6 +82,8 @@ class Start:
     """Those of the user, by dotted names, with the shape of the model that is there already."""
     base: Base | None
     """Makes the model; None: a new one, from the recipe alone."""
+    learnt: bool = False
+    """Whether all of its weights are those of a model that has learnt already."""
 
 
 def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
@@ -123,7 +125,7 @@ def start(bases: Bases, data: Path, chosen: Mapping[str, Any]) -> Start:
         made.load_state_dict(model.state_dict())
         return made
 
-    return Start(loaded.tokenizer, {"objective.context": loaded.context, **settings_of(loaded.model), **chosen}, make)
+    return Start(loaded.tokenizer, {"objective.context": loaded.context, **settings_of(loaded.model), **chosen}, make, learnt=True)
 
 
 def _roles(bases: Bases, data: Path, tokenizer: Tokenizer, chosen: Mapping[str, Any], objective: str) -> Start:

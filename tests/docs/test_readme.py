@@ -21,6 +21,7 @@ CLASSIFIER = ["train.steps=4", "model.width=32", "model.layers=1"]
 SMALLER = {
     "--rungs ngram --rungs gru": "--rungs ngram --rungs gru " + " ".join([*TINY[:-2], "model.layers=1", "objective.context=32"]),
     "--rungs linear,fasttext": "--rungs linear,fasttext train.steps=4",
+    "--minutes 5 objective": "train.steps=4 train.batch=2 train.compile=false objective",
     "--minutes 60": " ".join(TRANSLATOR),
     "--base minilm --out runs/qa": f"--out runs/qa {' '.join(CLASSIFIER)} model.heads=2",
     "--base minilm": " ".join(CLASSIFIER),

@@ -63,6 +63,29 @@ def test_steps_set_by_hand_say_how_often_the_text_is_read(steps, dropout, decay)
     assert (derived["model.dropout"], derived["optim.weight_decay"]) == (dropout, decay)
 
 
+def test_readings_that_hide_other_tokens_are_no_mere_repetition():
+    found = []
+    for kind in ("masked", "causal"):
+        chosen = {
+            "objective.kind": kind,
+            "train.steps": 60,
+            "train.batch": 32,
+            "objective.context": 128,
+            "model.width": 64,
+            "model.layers": 2,
+        }
+        found.append(derive(chosen, lambda: RATE, 600.0, Data(50_000, 400), CPU, GIGABYTES))  # read five times
+    assert [(one["model.dropout"], one["optim.weight_decay"]) for one in found] == [(0.0, 0.1), (0.1, 0.3)]
+
+
+@pytest.mark.parametrize(("kind", "share"), [("masked", 0.4), ("causal", 1.0)])
+def test_an_encoder_that_has_learnt_moves_less(kind, share):
+    chosen = {"objective.kind": kind, "train.steps": 60, "train.batch": 32, "objective.context": 128, "model.width": 64, "model.layers": 2}
+    new, learnt = (derive(chosen, lambda: RATE, 600.0, Data(50_000, 400), CPU, GIGABYTES, had) for had in (False, True))
+    for name in ("optim.learning_rate", "optim.table_rate"):
+        assert learnt[name] == pytest.approx(share * new[name], rel=0.01)
+
+
 def test_a_short_run_by_steps_is_not_compiled():
     chosen = {name: value for name, value in BY_HAND.items() if name != "train.compile"}
     short, long = (derive({**chosen, "train.steps": n}, lambda: RATE, 600.0, Data(50_000, 400), CPU, GIGABYTES) for n in (60, 10**6))

@@ -260,6 +260,10 @@ def test_an_encoder_is_a_base_for_further_training(data, encoder, whole, tmp_pat
     more = zx.pretrain(data, out=tmp_path / "more", base=run, settings={**TINY, **still, "objective.kind": "masked"})
     assert more.parameters == result.parameters
     assert more.valid_loss == pytest.approx(result.valid_loss, abs=1e-4)
+    zx.pretrain(data, out=tmp_path / "slow", base=run, settings={**TINY, "objective.kind": "masked", "train.steps": 1})
+    rate = json.loads((tmp_path / "slow/config.json").read_text())["optim"]["learning_rate"]
+    width = json.loads((run / "config.json").read_text())["model"]["width"]
+    assert rate == pytest.approx(0.4 * 0.0085 * (128 / width) ** 0.5, rel=0.01)  # it has learnt
     with pytest.raises(SettingError, match=r"objective\.kind=masked"):
         zx.pretrain(data, out=tmp_path / "x", base=run, settings=TINY)
     with pytest.raises(

@@ -113,12 +113,13 @@ def make(
     device: torch.device,
     chosen: Mapping[str, Any],
     base: Base | None = None,
+    learnt: bool = False,
     spent: float = 0.0,
 ) -> tuple[Plan, Recipe, Tokenizer]:
     """Derive, try out and forecast; returns the plan, its recipe, and the tokenizer with the marks that the objective needs.
 
     minutes: for the whole run, of which `spent` seconds are gone; None where `train.steps` is among the settings in `chosen`.
-    base: makes the model to start from, where there is one.
+    base: makes the model to start from, where there is one; learnt: whether all of its weights have learnt already.
     """
     began = time.perf_counter()
     minutes = _asked(minutes, chosen)
@@ -138,7 +139,7 @@ def make(
     rate = cache(lambda: size.measure_rate(device, number, context))
     data = size.Data(train_store.tokens, tokenizer.vocabulary)
     seconds = minutes * 60 if minutes is not None else 600.0
-    derived = size.derive(chosen, rate, seconds, data, device, memory)
+    derived = size.derive(chosen, rate, seconds, data, device, memory, learnt)
     if minutes is None:
         derived["schedule.warmup"] = min(40, int(chosen["train.steps"]) // 10)
     draft = resolve(Recipe, chosen, {"train.steps": 1 << 30, **derived})

@@ -247,12 +247,19 @@ def batch_tokens(tokens: float) -> int:
 
 
 def derive(
-    chosen: Mapping[str, Any], rate: Callable[[], Rate], seconds: float, data: Data, device: torch.device, memory: float
+    chosen: Mapping[str, Any],
+    rate: Callable[[], Rate],
+    seconds: float,
+    data: Data,
+    device: torch.device,
+    memory: float,
+    learnt: bool = False,
 ) -> dict[str, Any]:
     """Settings for a run of about `seconds`, as dotted names; the number of steps is left to a trial of the result.
 
     Where `train.steps` is chosen, size and batch are those of a run of `seconds`, and the rest follows from what these steps read.
     rate: measures this machine; called only where something that is left open depends on it.
+    learnt: whether the model has learnt already.
     """
     cuda = device.type == "cuda"
     context = int(chosen.get("objective.context", min(1024 if cuda else 256, max(8, data.tokens // 16))))
@@ -278,11 +285,11 @@ def derive(
     else:
         text = int(seconds * rate().at(width) / flops * context / row.tokens)
         pays = cuda or seconds > COMPILE_PAYS
-    epochs = text / data.tokens
+    repeated = text / data.tokens / (HIDDEN_ANEW if shape == "encoder" else 1.0)
     micro = max(1, int(memory / 4 / token_memory(model_settings, data.vocabulary)) // context)
     # Rates of decoders measured at width 128 (benchmarks/results/), of encoders, whose embedding is their head's matrix too, at 256
     # (docs/decisions/2026-12-01-rates-of-encoders.md); an orthogonal update of root mean square 0.2 lr grows in norm with sqrt(width).
-    slower = (128 / width) ** 0.5
+    slower = (128 / width) ** 0.5 * (FURTHER if learnt and shape == "encoder" else 1.0)
     matrices, tables = (0.0085, 0.006) if shape == "encoder" else (0.02, 0.03)
     derived |= {
         "train.batch": rows,
@@ -290,12 +297,16 @@ def derive(
         "train.compile": pays,
         "optim.learning_rate": round(matrices * slower, 5),
         "optim.table_rate": round(tables * slower, 5),
-        "optim.weight_decay": 0.1 if epochs < 4 else 0.3,
-        "model.dropout": 0.0 if epochs < 4 else 0.1 if epochs < 12 else 0.2,
+        "optim.weight_decay": 0.1 if repeated < 4 else 0.3,
+        "model.dropout": 0.0 if repeated < 4 else 0.1 if repeated < 12 else 0.2,
     }
     return derived
 
 
+FURTHER = 0.4
+"""Share of a new encoder's rates at which one that has learnt reads on; decoders: all (docs/decisions/2026-12-01-reading-on.md)."""
+HIDDEN_ANEW = 3.0
+"""How many readings of a text count as one where each hides other tokens of it; measured at six alone (the same page)."""
 COMPILE_PAYS = 120.0
 """Seconds of training from which on compiling (20 to 40 seconds on two cores) is won back."""
 

@@ -42,4 +42,4 @@ def plan(
 
     target = devices.pick(device)
     begun = start(bases_of({"whole": base, "encoder": base_encoder, "decoder": base_decoder}), Path(data), chosen)
-    return make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base)[0]
+    return make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base, begun.learnt)[0]

@@ -132,7 +132,7 @@ def _create(data: Path, out: Path, minutes: float | None, bases: BaseNames, devi
         of_tokens, of_text = covered(Path(vectors), begun.tokenizer, train)
         say(f"vectors: {of_tokens:.1%} of the tokens start from one, and they make up {of_text:.1%} of the text")
     spent = time.perf_counter() - began
-    plan, recipe, tokenizer = make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base, spent=spent)
+    plan, recipe, tokenizer = make(train, valid, begun.tokenizer, minutes, target, begun.settings, begun.base, begun.learnt, spent)
     for line in plan.lines():
         say(f"  {line}")
     lineage = {
