@@ -6,6 +6,7 @@ from scipy import stats
 
 from zhixing.evaluate.bounds import between, hall, percentiles, wilson
 from zhixing.evaluate.significance import intervals
+from zhixing.metrics import answer, masked, numbers, side_by_side
 from zhixing.metrics.classification import Averaged, Matthews, of_classes, rows
 from zhixing.metrics.regression import Error
 from zhixing.metrics.regression import rows as number_rows
@@ -54,6 +55,19 @@ def test_at_a_bound_the_other_end_is_wilsons():
     assert between(1 - 1e-15, np.full(500, 1 - 1e-15), (0.0, 1.0), 50) == all_right
     assert between(1.0, np.ones(500), (0.0, 1.0), 2)[0] < 0.5
     assert between(1.0, np.ones(500), (0.0, 1.0), 0) == (0.0, 1.0)
+
+
+def test_scores_of_answers_numbers_and_hidden_tokens_are_bounded_too():
+    """Also where the metric stands beside others in wider rows."""
+    none = wilson(np.zeros(40))
+    answered = answer.rows([""] * 40, [["an answer"]] * 40)
+    [_, f1] = intervals(answer.metrics(), answered)
+    assert (f1.value, f1.low, f1.high) == (0.0, *none)
+    kept = numbers.rows([f"it costs {n}" for n in range(1, 41)] + ["no number"] * 9, [""] * 49)
+    [_, match] = intervals(*side_by_side([(answer.metrics()[1], np.zeros((49, answered.shape[1]))), (numbers.NumberMatch(), kept)]))
+    assert (match.value, match.low, match.high) == (0.0, *none)
+    [_, right] = intervals(masked.MASKED, np.array([[9.0, 0.0, 5.0]] * 40))  # nats, right, hidden
+    assert (right.value, right.low, right.high) == (0.0, *none)
 
 
 def test_without_scores_a_number_may_be_anything_it_can_be():

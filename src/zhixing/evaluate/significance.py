@@ -24,7 +24,7 @@ from scipy import special
 from zhixing.console import warn
 from zhixing.evaluate import bounds
 from zhixing.evaluate.resampling import RESAMPLES, SEED, Pairs, blocks, resampled, resampled_pairs, swapped_pairs
-from zhixing.metrics import AnyMetric, Bounded, Mean, OfShare, Rate, Rows, SetMetric
+from zhixing.metrics import AnyMetric, Bounded, Columns, Mean, OfShare, Rate, Rows, SetMetric
 
 FEW = 20
 """Examples below which an interval by resampling is too narrow to be trusted."""
@@ -91,15 +91,16 @@ def intervals(
     estimated = []
     for one, scored in zip(metrics, drawn, strict=True):
         observed = value(one, rows)
-        match one:
+        inner, own = (one.metric, rows[:, one.start : one.stop]) if isinstance(one, Columns) else (one, rows)
+        match inner:
             case Rate():
-                low, high = bounds.wilson(one.hits(rows), level)
+                low, high = bounds.wilson(inner.hits(own), level)
             case OfShare():
-                low, high = map(one.of_share, bounds.wilson(one.outcomes(rows), level))
+                low, high = map(inner.of_share, bounds.wilson(inner.outcomes(own), level))
             case Mean():
-                low, high = bounds.hall(one.each(rows), level)
+                low, high = bounds.hall(inner.each(own), level)
             case Bounded():
-                low, high = bounds.between(observed, np.concatenate(scored), one.bounds, one.examples(rows), level)
+                low, high = bounds.between(observed, np.concatenate(scored), inner.bounds, inner.examples(own), level)
             case _:
                 low, high = bounds.percentiles(np.concatenate(scored), len(rows), level)
         estimated.append(Estimate(observed, low, high))
@@ -225,7 +226,7 @@ def estimates(
 
 
 def _method(metric: AnyMetric) -> str:
-    match metric:
+    match metric.metric if isinstance(metric, Columns) else metric:
         case Rate() | OfShare():
             return "wilson95"
         case Mean():

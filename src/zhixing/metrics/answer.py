@@ -151,6 +151,7 @@ class AnswerF1:
     name: str = "answer_f1"
     script: Script = "squad1.1"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def signature(self) -> str:
@@ -162,6 +163,10 @@ class AnswerF1:
         if self.name == "answer_f1":
             return ratio(totals[..., F1], totals[..., ONE])
         return ratio(totals[..., F1_THERE], totals[..., ANSWERABLE])
+
+    def examples(self, rows: Rows) -> float:
+        """Questions that count."""
+        return float(rows[:, ONE if self.name == "answer_f1" else ANSWERABLE].sum())
 
 
 def metrics(script: Script = "squad1.1") -> tuple[Metric, ...]:

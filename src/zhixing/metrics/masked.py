@@ -33,10 +33,15 @@ class MaskedAccuracy:
     name: str = "masked_accuracy"
     signature: str = "masked_accuracy|v1"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     def score(self, totals: Rows) -> Rows:
         """[..., 3] -> [...]; nan where nothing is hidden."""
         return ratio(totals[..., RIGHT], totals[..., HIDDEN])
+
+    def examples(self, rows: Rows) -> float:
+        """Documents in which something is hidden."""
+        return float((rows[:, HIDDEN] > 0).sum())
 
 
 MASKED = (MaskedLoss(), MaskedAccuracy())

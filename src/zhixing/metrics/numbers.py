@@ -56,7 +56,12 @@ class NumberMatch:
     name: str = "number_match"
     signature: str = "number_match|v1|digits|scales:en,zh"
     lower_is_better: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     def score(self, totals: Rows) -> Rows:
         """[..., 2] -> [...]; NaN where the sources hold no number."""
         return ratio(totals[..., 1], totals[..., 0])
+
+    def examples(self, rows: Rows) -> float:
+        """Sentences with a number."""
+        return float((rows[:, 0] > 0).sum())
