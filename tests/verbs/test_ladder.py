@@ -115,6 +115,11 @@ def test_another_ladder_is_refused(data, climbed):
         ({"settings": {"objective.kind": "denoise"}}, "objective.kind: = denoise has no ladder"),
         ({"settings": {"model.kind": "llama"}}, "model.kind: is what tells the rungs"),
         ({"parameters": 10_000, "settings": {"model.width": 8}}, "model.width: cannot be set together with --parameters"),
+        ({"parameters": 0}, "parameters: must be at least 1, not 0"),
+        ({"minutes": 0, "rungs": ["ngram"]}, "minutes: must be a positive number"),
+        ({"minutes": 1, "settings": {"train.steps": 5}}, "train.steps: cannot be given together with --minutes"),
+        ({"rungs": ["ngram", "gru"], "settings": {"train.stepz": 5}}, "train.stepz: unknown setting; did you mean train.steps"),
+        ({"rungs": ["ngram", "gru"], "settings": {"model.kv_heads": 2}}, "model.kv_heads: is no setting of model.kind = rnn"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_written(data, tmp_path, given, said):

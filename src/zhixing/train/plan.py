@@ -123,11 +123,7 @@ def make(
     """
     began = time.perf_counter()
     minutes = _asked(minutes, chosen)
-    # The user's own mistakes first, before anything is measured.
-    usual = usual_kind(chosen)
-    sizes = size.likely(str(chosen.get("model.kind", usual.get("model.kind", "llama"))), chosen)
-    first = resolve(Recipe, chosen, {"schedule.warmup": 0, **usual, **sizes})
-    objectives.refuse_pairs(first.objective)
+    refuse_mistakes(chosen)
     context = int(chosen.get("objective.context", 256))
     if "objective.context" in chosen:
         for store in (train_store, valid_store):
@@ -187,6 +183,13 @@ def make(
         settings=recipe.model_dump(),
     )
     return plan, recipe, tokenizer
+
+
+def refuse_mistakes(chosen: Mapping[str, Any]) -> None:
+    """Raise `SettingError` for what the user has set and cannot be, before anything is measured or read."""
+    usual = usual_kind(chosen)
+    sizes = size.likely(str(chosen.get("model.kind", usual.get("model.kind", "llama"))), chosen)
+    objectives.refuse_pairs(resolve(Recipe, chosen, {"schedule.warmup": 0, **usual, **sizes}).objective)
 
 
 def _asked(minutes: float | None, chosen: Mapping[str, Any]) -> float | None:

@@ -42,4 +42,5 @@ def begin(out: Path, data: str, asked: Mapping[str, Any], task: str | None = Non
         raise ArtifactError(out, "was begun with other data; give that, or choose another --out")
     for name, value in asked.items():
         if begun[name] != json.loads(json.dumps(value)):
-            raise ArtifactError(out, f"was begun with {name} {begun[name]}, not {value}; give the same, or choose another --out")
+            said = [f"{name} {'left out' if one is None else one}" for one in (begun[name], value)]
+            raise ArtifactError(out, f"was begun with {said[0]}, not {said[1]}; give the same, or choose another --out")

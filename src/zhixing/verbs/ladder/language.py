@@ -23,6 +23,7 @@ from zhixing.config import Result, gather, several
 from zhixing.console import count, duration, say, track
 from zhixing.errors import InputError, Interrupted, SettingError, UserError, ZhixingError
 from zhixing.files import MANIFEST, human_bytes, new_folder, read_json, sole_user, write_json
+from zhixing.run_folder import refuse_two_lengths
 from zhixing.verbs.ladder.folder import begin, wanted_of
 
 if TYPE_CHECKING:
@@ -126,9 +127,17 @@ def ladder(
             raise SettingError(name, "is what tells the rungs of a ladder apart; choose them with --rungs")
         if parameters is not None and name in ("model.width", "model.layers", "model.heads"):
             raise SettingError(name, "cannot be set together with --parameters, from which it follows")
+    refuse_two_lengths(minutes, chosen)
+    if parameters is not None and parameters < 1:
+        raise SettingError("parameters", f"must be at least 1, not {parameters}")
     from zhixing.store import Store
 
-    fingerprint = Store.open(data, "train").fingerprint
+    fingerprint = Store.open(data, "train").fingerprint  # a wrong path is told before torch is imported
+
+    from zhixing.train.plan import refuse_mistakes
+
+    for name in wanted:  # before the folder keeps them
+        refuse_mistakes({**METRICS[metric][name], **chosen})
     asked = {"minutes": minutes, "parameters": parameters, "settings": dict(chosen)}
     begin(out, fingerprint, asked)
     with sole_user(out):
