@@ -13,6 +13,7 @@ import tiny
 
 import zhixing as zx
 from zhixing.errors import ArtifactError, Interrupted, SettingError, UserError
+from zhixing.evaluate.report.reasons import in_chinese
 from zhixing.session import read_log
 
 SMALL = {
@@ -204,6 +205,15 @@ def test_plan_writes_nothing_and_says_what_would_be(data):
     assert plan.memory_bytes > 1e8
     assert plan.settings["model"]["width"] == 32
     assert any("epochs" in line for line in plan.lines())
+
+
+def test_minutes_that_do_not_do_are_told(data):
+    """A run has ten steps at least, which take longer than six hundredths of a second with all that comes before."""
+    plan = zx.plan(data, minutes=0.001, settings=SMALL)
+    assert plan.steps == 10 and plan.seconds > 0.06
+    assert plan.warnings[0].startswith("too few minutes: even 10 steps take about ")
+    assert in_chinese(plan.warnings[0]).startswith("时间太少：仅 10 步就要约 ")
+    assert not any("minutes:" in line for line in zx.plan(data, settings={**SMALL, "train.steps": 2}).warnings)
 
 
 @pytest.mark.parametrize("size", [{}, {"model.width": 128}, {"model.layers": 1}])

@@ -179,7 +179,7 @@ def make(
         expected_bits_per_byte=bits if recipe.objective.kind == "causal" else None,
         device=str(device),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16"}[number],
-        warnings=preflight.findings(train_store, valid_store, seen, text, weights),
+        warnings=[*_too_few(minutes, recipe.train.steps, total), *preflight.findings(train_store, valid_store, seen, text, weights)],
         settings=recipe.model_dump(),
     )
     return plan, recipe, tokenizer
@@ -223,6 +223,13 @@ def _pace(minutes: float | None, steps: int, trial: Trial, validation: float, sp
         "schedule.warmup": min(40, steps // 10),
     }
     return pace, max(minutes * 60, begun + steps * trial.step_seconds)
+
+
+def _too_few(minutes: float | None, steps: int, total: float) -> list[str]:
+    """The warning where the fewest steps there are take longer than the minutes that were given."""
+    if minutes is None or total < 1.05 * minutes * 60:
+        return []
+    return [f"too few minutes: even {steps} steps take about {duration(total)}; give it more, or set a smaller model or train.batch"]
 
 
 def refuse_too_large(recipe: Recipe, vocabulary: int, memory: int) -> None:

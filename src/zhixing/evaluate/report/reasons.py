@@ -126,6 +126,10 @@ _CHINESE = [
     ("stands at (.*) already", r"已见于 \1"),
     # warnings before training
     (
+        r"too few minutes: even (\d+) steps take about (.*); give it more, or set a smaller model or train\.batch",
+        r"时间太少：仅 \1 步就要约 \2；请增加时间，或调小模型或 train.batch",
+    ),
+    (
         r"too little data: every text is read (\d+) times; add text or shorten the run",
         r"数据太少：每篇文本要读 \1 遍；请增加文本，或缩短训练",
     ),
