@@ -64,7 +64,7 @@ def test_a_run_is_an_artifact(trained):
     assert not (run / "checkpoints").exists()
     assert (result.labels, result.train_texts, result.valid_texts, result.set_aside) == (["neg", "pos"], 108, 12, 1)
     assert result.metrics["accuracy"].value > 0.9
-    assert result.warnings[0].startswith("1 rows are set aside; the first is ")
+    assert result.warnings[0].startswith("1 row is set aside; the first is ")
     assert json.loads((run / "set_aside.jsonl").read_text())["line"] == 121
 
 
@@ -570,7 +570,7 @@ def test_mistakes_leave_nothing(arguments, settings, says, place, tmp_path):
 
 def test_one_class_only(tmp_path):
     path = table(tmp_path / "x.tsv", [(f"text {i}", "pos") for i in range(9)])
-    with pytest.raises(InputError, match="all 9 texts have the label 'pos'; at least two classes are needed"):
+    with pytest.raises(InputError, match=r"all texts \(9\) have the label 'pos'; at least two classes are needed"):
         zx.finetune.classify(data=[str(path)], out=tmp_path / "run")
     assert os.listdir(tmp_path) == ["x.tsv"]
 

@@ -65,11 +65,11 @@ def test_the_warnings_say_it_in_lines(report):
     for says in (
         "3 rows are set aside; the first is t.tsv:99: its text is empty",
         "label 'postive' (1 texts) may be meant to be 'positive' (43 texts)",
-        "1 texts have different labels in different rows; the first: t.tsv:3 (positive), t.tsv:4 (negative)",
+        "1 text has different labels in different rows; the first: t.tsv:3 (positive), t.tsv:4 (negative)",
         "classes are uneven: the largest has 43 texts to train on, the smallest 1",
         "2.2% of the train texts are longer than the 128 tokens",
         "1 of the valid texts (50.0%) stand in the training data too, v.tsv:1 at t.tsv:1",
-        "1 texts have no letters; the first is t.tsv:5",
+        "1 text has no letters; the first is t.tsv:5",
     ):
         assert says in text
 
@@ -92,8 +92,8 @@ def test_look_alikes(names, expected):
 @pytest.mark.parametrize(
     ("examples", "kind", "says"),
     [
-        ([Example(f"text {i}", "a", "t.tsv", i) for i in range(9)], "single", "all 9 texts have the label 'a'"),
-        ([Example(f"text {i}", 1.0, "t.tsv", i) for i in range(9)], "number", "all 9 texts have the number 1.0"),
+        ([Example(f"text {i}", "a", "t.tsv", i) for i in range(9)], "single", r"all texts \(9\) have the label 'a'"),
+        ([Example(f"text {i}", 1.0, "t.tsv", i) for i in range(9)], "number", r"all texts \(9\) have the number 1.0"),
         ([Example(f"text {i}", (), "t.tsv", i) for i in range(9)], "multi", "no text has a label"),
         ([Example(f"text {i}", str(i / 3), "t.tsv", i) for i in range(90)], "single", "90 different labels, which look like no classes"),
     ],

@@ -186,14 +186,15 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     found = []
     if (rows := report["set_aside"]["rows"]) > 0:
         first = report["set_aside"]["examples"][0]
-        found.append(f"{rows} rows are set aside; the first is {first['where']}: {first['reason']}")
+        found.append(f"{rows} row{' is' if rows == 1 else 's are'} set aside; the first is {first['where']}: {first['reason']}")
     for pair in report["look_alikes"]:
         (common, rare), (many, few) = pair["labels"], pair["texts"]
         found.append(f"label {rare!r} ({few} texts) may be meant to be {common!r} ({many} texts)")
     conflicts = report["conflicts"]
     if conflicts["texts"]:
         rows = ", ".join(f"{row['where']} ({row['label']})" for row in conflicts["examples"][0]["rows"][:2])
-        found.append(f"{conflicts['texts']} texts have different labels in different rows; the first: {rows}")
+        who = f"{conflicts['texts']} text{'s have' if conflicts['texts'] > 1 else ' has'}"
+        found.append(f"{who} different labels in different rows; the first: {rows}")
     if report["duplicates"]["share"] > 0.02:
         found.append(f"{report['duplicates']['rows']} rows ({report['duplicates']['share']:.1%}) are copies of others")
     counts = [by_part.get("train", 0) for by_part in report["classes"].values()]
@@ -211,8 +212,9 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
             first = f"{part['examples'][0]['where']} at {part['examples'][0]['in_training']}"
             found.append(f"{part['texts']} of the {name} texts ({part['share']:.1%}) stand in the training data too, {first}")
     if report["without_letters"]["texts"]:
-        first = report["without_letters"]["examples"][0]
-        found.append(f"{report['without_letters']['texts']} texts have no letters; the first is {first['where']}: {first['text']!r}")
+        first, many = report["without_letters"]["examples"][0], report["without_letters"]["texts"]
+        who = f"{many} text{'s have' if many > 1 else ' has'}"
+        found.append(f"{who} no letters; the first is {first['where']}: {first['text']!r}")
     return found
 
 
@@ -221,9 +223,9 @@ def refuse_untrainable(examples: Sequence[Example], kind: Kind) -> None:
     names = Counter(name for example in examples for name in example.names)
     where = examples[0].source
     if kind == "number" and len({example.label for example in examples}) < 2:
-        raise InputError(where, f"all {len(examples)} texts have the number {examples[0].label}; there is nothing to learn")
+        raise InputError(where, f"all texts ({len(examples)}) have the number {examples[0].label}; there is nothing to learn")
     if kind == "single" and len(names) < 2:
-        raise InputError(where, f"all {len(examples)} texts have the label {next(iter(names))!r}; at least two classes are needed")
+        raise InputError(where, f"all texts ({len(examples)}) have the label {next(iter(names))!r}; at least two classes are needed")
     if kind == "multi" and not names:
         raise InputError(where, "no text has a label")
     if kind == "single" and len(names) > 20 and len(names) > 0.5 * len(examples):

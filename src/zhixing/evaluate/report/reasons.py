@@ -153,9 +153,9 @@ _CHINESE = [
     ("the training part", "训练集"),
     (r"(\S+( \w)?) of the training part's (\S+( \w)?) tokens", r"训练集 \3 个词元里的 \1 个"),
     (r"(\d+) of (\d+) documents were exact copies and have been left out; look at (.*)", r"\2 篇文档中有 \1 篇完全重复，已剔除，见 \3"),
-    (r"(\d+) rows are set aside; the first is (.*?:\d+): (?P<why>.*)", r"剔除了 \1 行，第一处为 \2：{why}"),
+    (r"(\d+) rows? (?:is|are) set aside; the first is (.*?:\d+): (?P<why>.*)", r"剔除了 \1 行，第一处为 \2：{why}"),
     (r"label (.*) \((\d+) texts\) may be meant to be (.*) \((\d+) texts\)", r"标签 \1（\2 条）可能应为 \3（\4 条）"),
-    (r"(\d+) texts have different labels in different rows; the first: (.*)", r"\1 条文本在不同行中标签不同，第一处：\2"),
+    (r"(\d+) texts? ha(?:s|ve) different labels in different rows; the first: (.*)", r"\1 条文本在不同行中标签不同，第一处：\2"),
     (rf"(\d+) rows \({_SHARE}\) are copies of others", r"\1 行（\2）与其他行重复"),
     (
         r"classes are uneven: the largest has (\d+) texts to train on, the smallest (\d+); see objective\.weights",
@@ -169,7 +169,7 @@ _CHINESE = [
         rf"(\d+) of the (\w+) texts \({_SHARE}\) stand in the training data too, (.*) at (.*)",
         r"有 \1 条文本（\2，\3）也出现在训练集中，如 \4，见 \5",
     ),
-    (r"(\d+) texts have no letters; the first is (.*?:\d+): (.*)", r"\1 条文本不含文字，第一处为 \2：\3"),
+    (r"(\d+) texts? ha(?:s|ve) no letters; the first is (.*?:\d+): (.*)", r"\1 条文本不含文字，第一处为 \2：\3"),
     (r"(\d+) of (\d+) questions are set aside; the first is (.*?): (?P<why>.*)", r"\2 个问题中剔除了 \1 个，第一个为 \3：{why}"),
     (
         r"(\d+) answers have faults that were mended or passed over; the first is (.*?): (?P<why>.*)",
