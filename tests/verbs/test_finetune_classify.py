@@ -382,6 +382,18 @@ def test_more_seeds_have_the_settings_of_the_first(place, tmp_path):
     assert not (tmp_path / "seeds/seed-4").exists()
 
 
+def test_more_seeds_begin_with_vectors_or_without_as_the_first(place, tmp_path):
+    pytest.importorskip("gensim", reason="needs the extra embed")
+    (tmp_path / "text.txt").write_text("a wonderful film and an awful film\n" * 50, encoding="utf-8")
+    settings = {"vectors.width": 32, "vectors.min_count": 1}
+    zx.embed([str(tmp_path / "text.txt")], out=tmp_path / "vectors", settings=settings)
+    asked = {"data": [str(place / "train.tsv")], "out": tmp_path / "seeds", "settings": {**SMALL, "train.steps": 4}}
+    zx.finetune.classify(**asked, seeds=2)
+    with pytest.raises(ArtifactError, match="was begun without --vectors; give the same"):
+        zx.finetune.classify(**asked, seeds=3, vectors=tmp_path / "vectors")
+    assert not (tmp_path / "seeds/seed-3").exists()
+
+
 def test_more_seeds_have_the_minutes_of_the_first(place, tmp_path):
     asked = {"data": [str(place / "train.tsv")], "out": tmp_path / "seeds", "settings": SMALL}
     zx.finetune.classify(**asked, seeds=2, minutes=0.02)

@@ -257,18 +257,22 @@ def _create(wish: Wish, material: Material, metric: str, like: Path | None) -> N
         "vectors": {"path": str(wish.vectors.resolve()), "manifest": sha256(wish.vectors / MANIFEST)} if wish.vectors else None,
         "metric": metric,
     }
-    if like is not None and _beginning(lineage) != _beginning(before := read_json(like / "lineage.json")):
-        name = next(role for role in ("base", "vectors") if before[role] is not None)
-        raise ArtifactError(like, f"was begun with --{name} as it was then; give that, or choose another --out")
+    if like is not None:
+        _refuse_other_beginning(like, lineage)
     with new_folder(out, "run", extra={"task": "classify", "data": material.fingerprint}) as folder:
         write_record(folder, recipe, lineage, wish.chosen, wish.minutes)
         start.tokenizer.save(folder / "tokenizer.json")
         _report(folder, material, start, window_of(recipe), out)
 
 
-def _beginning(lineage: Mapping[str, Any]) -> list[str | None]:
-    """By which a base and vectors are known again."""
-    return [record and record[mark] for record, mark in ((lineage["base"], "sha256"), (lineage["vectors"], "manifest"))]
+def _refuse_other_beginning(like: Path, lineage: Mapping[str, Any]) -> None:
+    """Raise `ArtifactError` unless another run was begun with the base or the vectors of this lineage."""
+    before = read_json(like / "lineage.json")
+    for name, mark in (("base", "sha256"), ("vectors", "manifest")):
+        was, now = before[name], lineage[name]
+        if (was and was[mark]) != (now and now[mark]):
+            how = f"with --{name} as it was then" if was else f"without --{name}"
+            raise ArtifactError(like, f"was begun {how}; give the same, or choose another --out")
 
 
 def _report(folder: Path, material: Material, start: Start, window: int, shown_as: Path) -> None:
